@@ -1,0 +1,66 @@
+//! The text of two expansions: what a reader of `cargo expand` sees.
+//!
+//! `BLESS=1 cargo test -p breezeway-derive` writes them anew.
+
+use std::path::Path;
+
+use syn::parse_quote;
+
+/// Compares an expansion with the file of that name in `src/tests/`.
+fn expands_to(name: &str, input: &syn::DeriveInput) {
+    let expansion = crate::derive(input);
+    let text = prettyplease::unparse(&parse_quote!(#expansion));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text, expected, "{} is out of date; if the change is meant, set BLESS=1", path.display());
+}
+
+#[test]
+fn a_struct() {
+    expands_to(
+        "struct.expanded.rs",
+        &parse_quote! {
+            #[serde(rename_all = "camelCase")]
+            pub(crate) struct Tree<T: Clone = u8> {
+                pub leaf: T,
+                children: Vec<Self>,
+                #[serde(skip)]
+                cached: Option<T>,
+                #[message(opaque = "v1")]
+                point: Point<T>,
+            }
+        },
+    );
+}
+
+#[test]
+fn an_enum() {
+    expands_to(
+        "enum.expanded.rs",
+        &parse_quote! {
+            #[message(crate = "crate")]
+            enum Job {
+                #[message(from)]
+                Scan(File),
+                Wait { #[serde(serialize_with = "as_millis")] r#for: Duration },
+                Stop,
+            }
+        },
+    );
+}
+
+#[test]
+fn a_refused_type_keeps_its_impls() {
+    expands_to(
+        "refused.expanded.rs",
+        &parse_quote! {
+            union Either<'a> {
+                reference: &'a u8,
+                number: u8,
+            }
+        },
+    );
+}

@@ -1,0 +1,117 @@
+//! The two-way end.
+
+use super::end::End;
+use super::verbs::{receiving_verbs, sending_verbs};
+use super::{Receiver, Sender};
+use crate::error::{AdoptError, IntoFdError};
+use crate::limits::Limits;
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// One end of a two-way channel: it sends messages of type `S` and receives messages of type `R`.
+///
+/// A whole channel can be captured by a fork and travel in a message as a field. Dropping it ends both directions: the peer receives
+/// what was sent, then the end, and its sends fail.
+///
+/// ```
+/// use breezeway::Channel;
+///
+/// let (ours, theirs) = Channel::<u32, String>::pair()?;
+/// ours.send(42)?;
+/// theirs.send(format!("{}!", theirs.recv()?))?;
+/// assert_eq!(ours.recv()?, "42!");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "the channel ends when it is dropped"]
+pub struct Channel<S, R = S> {
+    end: Arc<End>,
+    limits: Limits,
+    messages: PhantomData<fn(S) -> R>,
+    /// Not `Sync`, because its receiving side is not: split it to send from several threads.
+    one_reader: PhantomData<Cell<()>>,
+}
+
+impl<S, R> Channel<S, R> {
+    /// Two connected ends: what one sends, the other receives.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says: no descriptor is free, or no memory.
+    pub fn pair() -> io::Result<(Channel<S, R>, Channel<R, S>)> {
+        let (ours, theirs) = End::pair()?;
+        Ok((Channel::of(ours), Channel::of(theirs)))
+    }
+
+    fn of(end: End) -> Channel<S, R> {
+        Channel::shared(Arc::new(end), Limits::default())
+    }
+
+    fn shared(end: Arc<End>, limits: Limits) -> Channel<S, R> {
+        Channel { end, limits, messages: PhantomData, one_reader: PhantomData }
+    }
+
+    pub(crate) fn end(&self) -> &Arc<End> {
+        &self.end
+    }
+
+    /// Sends and accepts messages within these limits from now on.
+    pub fn with_limits(mut self, limits: Limits) -> Channel<S, R> {
+        self.limits = limits;
+        self
+    }
+
+    /// Takes the two directions apart, so that one thread can receive while others send.
+    ///
+    /// The halves stay in this process: they share one socket, so neither can be sent in a message or become a descriptor. When the
+    /// last sender is dropped here the peer receives the end, and when the receiver is dropped the peer's sends fail. Copies of a half
+    /// in a fork of this process count for nothing.
+    pub fn split(self) -> (Sender<S>, Receiver<R>) {
+        (Sender::split(&self.end, self.limits), Receiver::split(&self.end, self.limits))
+    }
+
+    /// Whether the peer can no longer receive, so that sending would fail. What it sent may still wait. Never waits; one system call.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.end.socket().is_deaf()
+    }
+
+    sending_verbs!(S);
+    receiving_verbs!(R);
+}
+
+impl<S, R> fmt::Debug for Channel<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel").field("fd", &self.as_fd()).finish()
+    }
+}
+
+/// For waiting on more than one thing: poll it for reading, then call [`try_recv`](Channel::try_recv) until it says `Empty` before
+/// polling again.
+impl<S, R> AsFd for Channel<S, R> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.end.as_fd()
+    }
+}
+
+/// Takes a connected unix seqpacket socket, whose other end is a `Channel<R, S>`.
+impl<S, R> TryFrom<OwnedFd> for Channel<S, R> {
+    type Error = AdoptError;
+
+    fn try_from(fd: OwnedFd) -> Result<Channel<S, R>, AdoptError> {
+        End::adopt(fd).map(Channel::of)
+    }
+}
+
+/// Gives the socket away, with what waits in it.
+impl<S, R> TryFrom<Channel<S, R>> for OwnedFd {
+    type Error = IntoFdError<Channel<S, R>>;
+
+    fn try_from(channel: Channel<S, R>) -> Result<OwnedFd, Self::Error> {
+        let limits = channel.limits;
+        End::into_fd(channel.end).map_err(|(end, error)| IntoFdError::Duplicate(Channel::shared(end, limits), error))
+    }
+}

@@ -1,0 +1,115 @@
+//! What all ends have in common: a socket, whose pair it is of, and whether it is shared by the halves of a split.
+
+use crate::codec::{PairId, frame};
+use crate::error::{AdoptError, IntoFdError};
+use crate::limits::Limits;
+use crate::socket::Socket;
+use crate::sys::socket::Direction;
+use crate::transport::{self, NotReceived, NotSent, Wait};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// One end's socket.
+#[derive(Debug)]
+pub(crate) struct End {
+    socket: Socket,
+    /// The same on both ends of a pair made here, so that an end is not sent over itself. Unknown for an end that came from elsewhere.
+    pair: Option<PairId>,
+}
+
+impl End {
+    pub(crate) fn pair() -> io::Result<(End, End)> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let (left, right) = transport::pair()?;
+        let pair = Some(PairId(NEXT.fetch_add(1, Ordering::Relaxed)));
+        let end = |fd| End { socket: Socket::connected(fd), pair };
+        Ok((end(left), end(right)))
+    }
+
+    pub(crate) fn adopt(fd: OwnedFd) -> Result<End, AdoptError> {
+        Ok(End { socket: Socket::try_from(fd)?, pair: None })
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    #[inline]
+    pub(crate) fn send<T: Serialize>(&self, message: &T, limits: &Limits, wait: Wait) -> Result<(), NotSent> {
+        self.socket.deliver(message, limits, self.pair, wait)
+    }
+
+    #[inline]
+    pub(crate) fn receive<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
+        self.socket.obtain(limits, wait)
+    }
+
+    /// The descriptor itself, or a duplicate where somebody else holds the end too.
+    pub(crate) fn into_fd(end: Arc<End>) -> Result<OwnedFd, (Arc<End>, io::Error)> {
+        match Arc::try_unwrap(end) {
+            Ok(end) => Ok(end.socket.into()),
+            Err(end) => end.as_fd().try_clone_to_owned().map_err(|error| (end, error)),
+        }
+    }
+
+    /// Puts a duplicate of the end into the message being encoded.
+    pub(crate) fn put<S: Serializer>(&self, half: bool, serializer: S) -> Result<S::Ok, S::Error> {
+        frame::put_end(self.as_fd(), self.pair, half, serializer)
+    }
+}
+
+impl AsFd for End {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// One direction of an end: all there is of a one-way channel's end, or half of a split channel.
+#[derive(Debug)]
+pub(crate) struct Half {
+    end: Arc<End>,
+    direction: Direction,
+    /// For half of a split channel: the process that split it. The other half keeps the socket open, so when this one goes there, the
+    /// peer has to be told.
+    split_by: Option<u32>,
+}
+
+impl Half {
+    pub(crate) fn whole(end: End, direction: Direction) -> Half {
+        Half { end: Arc::new(end), direction, split_by: None }
+    }
+
+    pub(crate) fn split(end: &Arc<End>, direction: Direction) -> Half {
+        Half { end: Arc::clone(end), direction, split_by: Some(std::process::id()) }
+    }
+
+    pub(crate) fn end(&self) -> &End {
+        &self.end
+    }
+
+    pub(crate) fn put<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.end.put(self.split_by.is_some(), serializer)
+    }
+
+    /// The descriptor, for an end that is whole.
+    pub(crate) fn into_fd<E>(half: Arc<Half>, back: impl FnOnce(Arc<Half>) -> E) -> Result<OwnedFd, IntoFdError<E>> {
+        if half.split_by.is_some() {
+            return Err(IntoFdError::SplitHalf(back(half)));
+        }
+        let (end, direction) = (Arc::clone(&half.end), half.direction);
+        drop(half);
+        End::into_fd(end).map_err(|(end, error)| IntoFdError::Duplicate(back(Arc::new(Half { end, direction, split_by: None })), error))
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        // Not in a fork of the process that split it: there it is an inherited copy, whose end means nothing.
+        if self.split_by.is_some_and(|process| process == std::process::id()) {
+            self.end.socket.shutdown(self.direction);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Numbers, text, addresses and times: as serde has them, except where serde accepts two encodings of one value or refuses a value
+//! that Linux has (paths that are not UTF-8).
+
+use super::Field;
+use super::bytes::{AsBytes, ByteBuf};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
+use std::ffi::{CString, OsString};
+use std::marker::PhantomData;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::num::{
+    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128,
+    NonZeroUsize,
+};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+macro_rules! as_serde_has_them {
+    ($($type:ty),+ $(,)?) => {$(
+        impl Field for $type {
+            #[inline]
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                Serialize::serialize(self, serializer)
+            }
+
+            #[inline]
+            fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Deserialize::deserialize(deserializer)
+            }
+        }
+    )+};
+}
+
+as_serde_has_them! {
+    (), bool, char, f32, f64,
+    i8, i16, i32, i64, i128, isize,
+    u16, u32, u64, u128, usize,
+    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize,
+    NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize,
+    String, Box<str>, CString,
+    IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6,
+}
+
+impl<T: ?Sized + 'static> Field for PhantomData<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Serialize::serialize(self, serializer)
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Deserialize::deserialize(deserializer)
+    }
+}
+
+/// The bytes of the name, whatever they are.
+impl Field for OsString {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        AsBytes(self.as_bytes()).serialize(serializer)
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OsString, D::Error> {
+        ByteBuf::deserialize(deserializer).map(|bytes| OsString::from_vec(bytes.0))
+    }
+}
+
+/// The bytes of the path, whatever they are.
+impl Field for PathBuf {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        AsBytes(self.as_os_str().as_bytes()).serialize(serializer)
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        <OsString as Field>::deserialize(deserializer).map(PathBuf::from)
+    }
+}
+
+/// Whole seconds, and nanoseconds below one second.
+impl Field for Duration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Serialize::serialize(&(self.as_secs(), self.subsec_nanos()), serializer)
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        match Deserialize::deserialize(deserializer)? {
+            (seconds, nanos @ 0..=999_999_999) => Ok(Duration::new(seconds, nanos)),
+            (_, _) => Err(D::Error::custom("a duration's nanoseconds are a second or more")),
+        }
+    }
+}
+
+/// The duration since 1970; earlier times cannot be sent.
+impl Field for SystemTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let since = self.duration_since(UNIX_EPOCH).map_err(|_| S::Error::custom("a time before 1970 cannot be sent"))?;
+        Field::serialize(&since, serializer)
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+        let since = <Duration as Field>::deserialize(deserializer)?;
+        UNIX_EPOCH.checked_add(since).ok_or_else(|| D::Error::custom("a time that the system cannot express"))
+    }
+}

@@ -1,0 +1,270 @@
+//! What travels beside the body while serde is at work: a stack of frames, one per message being encoded or decoded on this thread.
+//!
+//! serde's data model has no place for a descriptor or for bytes that must not be copied, so the fields that are such things put them
+//! into, or take them from, the innermost frame, and leave an index in the body. A frame owns what it holds: a descriptor is
+//! duplicated when it is put in (a `Serialize` may show a temporary one), a blob is a counted reference. A guard leaves the frame on
+//! every path, so a panic or an error in a type's own code leaks nothing, and a message encoded within another's `Serialize` has a frame of its own.
+
+use crate::error::{DecodeError, EncodeError, SendFault};
+use crate::packet::Packet;
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serializer, de, ser};
+use std::cell::RefCell;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+thread_local! {
+    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Names a pair of ends within this process and its forks, so that an end can be told from one of another channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PairId(pub(crate) u64);
+
+enum Frame {
+    Outgoing(Outgoing),
+    Incoming(Incoming),
+}
+
+/// What a message being encoded has put beside its body.
+pub(super) struct Outgoing {
+    pub(super) descriptors: Vec<OwnedFd>,
+    pub(super) blobs: Vec<Bytes>,
+    /// Descriptors seen, of which only the first `limit` are kept.
+    count: usize,
+    limit: usize,
+    via: Option<PairId>,
+    error: Option<EncodeError>,
+}
+
+/// What a message being decoded has not yet taken.
+struct Incoming {
+    descriptors: Vec<Option<OwnedFd>>,
+    blobs: Vec<Option<Bytes>>,
+    error: Option<DecodeError>,
+}
+
+/// The frame of one `encode`. Dropping it leaves the frame.
+pub(super) struct Encoding(Guard);
+/// The frame of one `decode`.
+pub(super) struct Decoding(Guard);
+
+impl Encoding {
+    pub(super) fn enter(limit: usize, via: Option<PairId>) -> Encoding {
+        Encoding(Guard::enter(Frame::Outgoing(Outgoing { descriptors: Vec::new(), blobs: Vec::new(), count: 0, limit, via, error: None })))
+    }
+
+    /// Leaves the frame with what was put into it.
+    pub(super) fn finish(self) -> Result<Outgoing, SendFault> {
+        match self.0.leave() {
+            Some(Frame::Outgoing(Outgoing { error: Some(error), .. })) => Err(error.into()),
+            Some(Frame::Outgoing(Outgoing { count, limit, .. })) if count > limit => Err(SendFault::TooManyDescriptors { count, limit }),
+            Some(Frame::Outgoing(outgoing)) => Ok(outgoing),
+            // The thread is ending and has no frames any more; then nothing was put into one either.
+            _ => Ok(Outgoing { descriptors: Vec::new(), blobs: Vec::new(), count: 0, limit: 0, via: None, error: None }),
+        }
+    }
+}
+
+impl Decoding {
+    pub(super) fn enter(descriptors: Vec<OwnedFd>, blobs: Vec<Bytes>) -> Decoding {
+        // The collected vectors are the given ones, in place: an `Option` of either type is no larger.
+        Decoding(Guard::enter(Frame::Incoming(Incoming {
+            descriptors: descriptors.into_iter().map(Some).collect(),
+            blobs: blobs.into_iter().map(Some).collect(),
+            error: None,
+        })))
+    }
+
+    /// Leaves the frame with the value that came of it. The frame's own error says more than what serde made of it, and after a
+    /// whole value everything must have been taken.
+    pub(super) fn finish<T>(self, decoded: Result<T, DecodeError>) -> Result<T, DecodeError> {
+        let Some(Frame::Incoming(incoming)) = self.0.leave() else { return decoded };
+        if let Some(error) = incoming.error {
+            return Err(error);
+        }
+        let value = decoded?;
+        match (incoming.descriptors.iter().flatten().count(), incoming.blobs.iter().flatten().count()) {
+            (0, 0) => Ok(value),
+            (0, count) => Err(DecodeError::BlobsUnused { count }),
+            (count, _) => Err(DecodeError::DescriptorsUnused { count }),
+        }
+    }
+}
+
+/// Puts a duplicate of a descriptor beside the body and its index into it.
+pub(crate) fn put_descriptor<S: Serializer>(descriptor: BorrowedFd<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    let index = outgoing(&serializer, |frame| {
+        let index = frame.count;
+        frame.count = frame.count.saturating_add(1);
+        if frame.count <= frame.limit {
+            frame.descriptors.push(descriptor.try_clone_to_owned().map_err(EncodeError::Descriptor)?);
+        }
+        Ok(index)
+    })?;
+    serializer.serialize_u32(u32::try_from(index).unwrap_or(u32::MAX))
+}
+
+/// The same for an end of a channel, which may not travel on the channel itself.
+pub(crate) fn put_end<S: Serializer>(end: BorrowedFd<'_>, pair: Option<PairId>, half: bool, serializer: S) -> Result<S::Ok, S::Error> {
+    outgoing(&serializer, |frame| match () {
+        () if half => Err(EncodeError::SplitHalf),
+        () if pair.is_some() && pair == frame.via => Err(EncodeError::OverItself),
+        () => Ok(()),
+    })?;
+    put_descriptor(end, serializer)
+}
+
+/// Takes the descriptor whose index is next in the body.
+pub(crate) fn take_descriptor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(u32, OwnedFd), D::Error> {
+    let human_readable = deserializer.is_human_readable();
+    let index = u32::deserialize(deserializer)?;
+    incoming(human_readable, |frame| {
+        let count = frame.descriptors.len();
+        let slot = usize::try_from(index).ok().and_then(|index| frame.descriptors.get_mut(index));
+        let descriptor = slot.ok_or(DecodeError::DescriptorIndex { index, count })?.take();
+        Ok((index, descriptor.ok_or(DecodeError::DescriptorTwice { index })?))
+    })
+}
+
+/// Refuses what was taken, in the frame's own words.
+pub(crate) fn refuse<E: de::Error>(error: DecodeError) -> E {
+    match incoming::<(), E>(false, |_| Err(error)) {
+        Ok(()) => E::custom(OUTSIDE),
+        Err(error) => error,
+    }
+}
+
+/// Stands for "the bytes follow here" where a blob's index would be.
+const INLINE: u32 = u32::MAX;
+/// Byte strings from here on are not copied into the body. Chosen, not tuned: below, the copy costs less than the book-keeping.
+const BLOB: usize = 4096;
+
+/// Puts a byte string beside the body if it is large, and its index, or its bytes, into it.
+pub(crate) fn put_bytes<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    use ser::SerializeTuple;
+    if serializer.is_human_readable() {
+        return serializer.serialize_bytes(bytes);
+    }
+    let index = if bytes.len() < BLOB { INLINE } else { outgoing(&serializer, |frame| Ok(frame.put_blob(bytes)))? };
+    let inline = index == INLINE;
+    let mut parts = serializer.serialize_tuple(if inline { 2 } else { 1 })?;
+    parts.serialize_element(&index)?;
+    if inline {
+        parts.serialize_element(&super::field::AsBytes(bytes))?;
+    }
+    parts.end()
+}
+
+/// Takes a blob, or bytes from the body. They pin nothing but themselves.
+pub(crate) fn take_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+    struct Parts;
+    impl<'de> de::Visitor<'de> for Parts {
+        type Value = Bytes;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a blob or bytes")
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut parts: A) -> Result<Bytes, A::Error> {
+            let missing = || de::Error::invalid_length(0, &self);
+            let index: u32 = parts.next_element()?.ok_or_else(missing)?;
+            if index == INLINE {
+                let bytes: super::field::ByteBuf = parts.next_element()?.ok_or_else(missing)?;
+                return Ok(bytes.0.into());
+            }
+            incoming(false, |frame| {
+                let count = frame.blobs.len();
+                let slot = usize::try_from(index).ok().and_then(|index| frame.blobs.get_mut(index));
+                let blob = slot.ok_or(DecodeError::BlobIndex { index, count })?.take();
+                blob.ok_or(DecodeError::BlobTwice { index })
+            })
+        }
+    }
+    if deserializer.is_human_readable() {
+        return Ok(super::field::ByteBuf::deserialize(deserializer)?.0.into());
+    }
+    // Two at most: nothing is read for an element that is not asked for.
+    deserializer.deserialize_tuple(2, Parts)
+}
+
+impl Outgoing {
+    /// The blob's index, or `INLINE` where a packet carries no more of them.
+    fn put_blob(&mut self, bytes: &Bytes) -> u32 {
+        match u32::try_from(self.blobs.len()) {
+            Ok(index) if self.blobs.len() < Packet::MAX_BLOBS => {
+                self.blobs.push(bytes.clone());
+                index
+            }
+            _ => INLINE,
+        }
+    }
+}
+
+const OUTSIDE: &str = "a descriptor can only travel in a message on a channel; no other serializer can carry it";
+
+/// Works on the message being encoded on this thread by `serializer`.
+fn outgoing<S: Serializer, V>(serializer: &S, work: impl FnOnce(&mut Outgoing) -> Result<V, EncodeError>) -> Result<V, S::Error> {
+    if serializer.is_human_readable() {
+        return Err(ser::Error::custom(OUTSIDE));
+    }
+    let result = innermost(|frame| match frame {
+        Frame::Outgoing(outgoing) => match work(outgoing) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                outgoing.error.get_or_insert(error);
+                None
+            }
+        },
+        Frame::Incoming(_) => None,
+    });
+    result.ok_or_else(|| ser::Error::custom(OUTSIDE))
+}
+
+/// Works on the message being decoded on this thread.
+fn incoming<V, E: de::Error>(human_readable: bool, work: impl FnOnce(&mut Incoming) -> Result<V, DecodeError>) -> Result<V, E> {
+    if human_readable {
+        return Err(E::custom(OUTSIDE));
+    }
+    let result = innermost(|frame| match frame {
+        Frame::Incoming(incoming) => match work(incoming) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                incoming.error.get_or_insert(error);
+                None
+            }
+        },
+        Frame::Outgoing(_) => None,
+    });
+    result.ok_or_else(|| E::custom(OUTSIDE))
+}
+
+fn innermost<V>(work: impl FnOnce(&mut Frame) -> Option<V>) -> Option<V> {
+    // No code of anybody else runs while the stack is borrowed.
+    FRAMES.try_with(|frames| frames.borrow_mut().last_mut().and_then(work)).ok().flatten()
+}
+
+/// A frame on the stack; what is entered last is left first, because guards do not leave the function that made them.
+struct Guard;
+
+impl Guard {
+    fn enter(frame: Frame) -> Guard {
+        let _ = FRAMES.try_with(|frames| frames.borrow_mut().push(frame));
+        Guard
+    }
+
+    fn leave(self) -> Option<Frame> {
+        std::mem::forget(self);
+        pop()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Dropped outside the borrow: closing a descriptor runs nobody's code, freeing a blob may (its owner's destructor).
+        drop(pop());
+    }
+}
+
+fn pop() -> Option<Frame> {
+    FRAMES.try_with(|frames| frames.borrow_mut().pop()).ok().flatten()
+}

@@ -1,0 +1,311 @@
+//! What can go wrong below the channel: a peer's fault, a value that cannot travel, a system call that failed.
+//!
+//! Conditions (closed, full, timed out) are variants of the error type of the operation that they end. No text in here quotes a message's
+//! content.
+
+mod adopt;
+mod operation;
+
+pub use adopt::{AdoptError, AdoptFault, IntoFdError};
+pub use operation::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+
+use std::io;
+
+/// A system call that failed, and its name.
+#[derive(Debug, thiserror::Error)]
+#[error("{call} failed")]
+pub struct SystemError {
+    /// The call as the manual pages name it.
+    pub call: &'static str,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+impl SystemError {
+    pub(crate) fn in_call(call: &'static str) -> impl FnOnce(io::Error) -> SystemError {
+        move |source| SystemError { call, source }
+    }
+}
+
+/// Why a message could not be sent, although the other end may still be there. Nothing of it was sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendFault {
+    /// The encoded message is larger than [`Limits::max_message`](crate::Limits::max_message), or than one packet of this socket may be.
+    #[error("the message is {size} bytes encoded and at most {limit} can be sent: send it in parts, or raise `Limits::max_message`")]
+    TooLarge {
+        /// Bytes of the encoded message.
+        size: usize,
+        /// The most that this end sends.
+        limit: usize,
+    },
+    /// The message carries more descriptors than [`Limits::max_descriptors`](crate::Limits::max_descriptors).
+    #[error("the message carries {count} descriptors and at most {limit} can travel together: send them in several messages")]
+    TooManyDescriptors {
+        /// Descriptors in the message.
+        count: usize,
+        /// The most that this end sends.
+        limit: usize,
+    },
+    /// Too many descriptors of this user are under way, unread in sockets of the whole system (`ETOOMANYREFS`).
+    #[error("this user has too many descriptors under way in sockets: let receivers take some, or raise `RLIMIT_NOFILE`; then send again")]
+    TooManyInFlight,
+    /// The message cannot be turned into a packet.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A system call failed.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// Why a value could not be turned into a packet.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The message holds one half of a split channel, which belongs to the process that split it.
+    #[error("half of a split channel cannot be sent: send the whole `Channel`, or an end made by `channel()`")]
+    SplitHalf,
+    /// The message holds an end of the very channel that it would travel on, which would keep itself alive for ever.
+    #[error("an end cannot travel on its own channel: use another channel to send it")]
+    OverItself,
+    /// A descriptor in the message could not be duplicated.
+    #[error("a descriptor of the message could not be duplicated")]
+    Descriptor(#[source] io::Error),
+    /// The type's own `Serialize` refused, with this text.
+    #[error("the message could not be encoded: {0}")]
+    Serialize(String),
+}
+
+/// Why one packet that arrived yielded no message. The packet is gone, its descriptors are closed, and the next one can be received.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The packet itself is not one of ours.
+    #[error("the packet breaks the wire format: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// The packet is whole, and what it carries is not a message of this type within the limits.
+    #[error("the message does not decode: {0}")]
+    Decode(#[from] DecodeError),
+    /// The message is larger than this end's [`Limits::max_message`](crate::Limits::max_message).
+    #[error("a message of more than {limit} bytes arrived: raise `Limits::max_message` on this end, or send less")]
+    TooLarge {
+        /// The most that this end accepts, in bytes.
+        limit: usize,
+    },
+    /// The message carries more descriptors than this end's [`Limits::max_descriptors`](crate::Limits::max_descriptors).
+    #[error("a message with {count} descriptors arrived and this end accepts {limit}")]
+    TooManyDescriptors {
+        /// Descriptors that arrived, all closed by now.
+        count: usize,
+        /// The most that this end accepts.
+        limit: usize,
+    },
+    /// This process's descriptor table is full (or a security module refused), so descriptors of the message were lost.
+    #[error("descriptors of the message were lost because this process's table is full: close some, or raise `RLIMIT_NOFILE`")]
+    FdTableFull,
+    /// A system call failed. No packet was lost.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// How a packet breaks `docs/wire-format.md`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// Fewer bytes than a header has.
+    #[error("{found} bytes are no header, which has {expected}")]
+    ShortHeader {
+        /// Bytes of a header.
+        expected: usize,
+        /// Bytes that arrived.
+        found: usize,
+    },
+    /// The version byte.
+    #[error("version {found}, expected {expected}")]
+    Version {
+        /// The version that this library speaks.
+        expected: u8,
+        /// The version in the header.
+        found: u8,
+    },
+    /// The kind byte.
+    #[error("unknown kind {found}")]
+    Kind {
+        /// The kind in the header.
+        found: u8,
+    },
+    /// A reserved flag is set.
+    #[error("reserved flags {found:#06x} are set")]
+    Flags {
+        /// The flags in the header.
+        found: u16,
+    },
+    /// More descriptors are announced, or fewer, than arrived with the packet.
+    #[error("{announced} descriptors announced, {found} arrived")]
+    DescriptorCount {
+        /// What the header says.
+        announced: usize,
+        /// What arrived.
+        found: usize,
+    },
+    /// More blobs are announced than a packet may carry.
+    #[error("{announced} blobs announced, at most {limit} may travel together")]
+    BlobCount {
+        /// What the header says.
+        announced: usize,
+        /// What the format allows.
+        limit: usize,
+    },
+    /// The packet holds fewer bytes than its header announces.
+    #[error("{announced} bytes announced behind the header, {found} arrived")]
+    ShortBody {
+        /// Body, blob table and blobs as announced.
+        announced: u64,
+        /// Bytes that arrived behind the header.
+        found: usize,
+    },
+    /// The packet holds more bytes than its header announces.
+    #[error("{announced} bytes announced behind the header, {found} arrived")]
+    LongBody {
+        /// Body, blob table and blobs as announced.
+        announced: u64,
+        /// Bytes that arrived behind the header.
+        found: usize,
+    },
+    /// A packet of no bytes at all.
+    #[error("an empty packet")]
+    Empty,
+}
+
+/// How a body fails to be a message of the expected type within the limits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The body ends in the middle of a value.
+    #[error("the body ends {missing} bytes too early")]
+    Truncated {
+        /// Bytes that the value at the end still needs.
+        missing: usize,
+    },
+    /// The body goes on after the message.
+    #[error("{count} bytes follow the message")]
+    TrailingBytes {
+        /// Bytes left over.
+        count: usize,
+    },
+    /// A value that its type does not have.
+    #[error("a value that is not {expected}")]
+    Invalid {
+        /// What the type wanted.
+        expected: String,
+    },
+    /// More levels of nesting than [`Limits::max_depth`](crate::Limits::max_depth).
+    #[error("nested deeper than {limit} levels")]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+    },
+    /// The thread's stack is too small for the nesting of the message.
+    #[error("nested too deep for what is left of this thread's stack")]
+    StackExhausted,
+    /// The message would take more memory than [`Limits::max_expansion`](crate::Limits::max_expansion) allows for its size.
+    #[error("the message would take more than {limit} bytes in memory")]
+    TooExpansive {
+        /// The bytes of values that a body of this size may turn into.
+        limit: usize,
+    },
+    /// A descriptor index at or above the number of descriptors in the message.
+    #[error("descriptor {index} of {count}")]
+    DescriptorIndex {
+        /// The index in the body.
+        index: u32,
+        /// Descriptors in the message.
+        count: usize,
+    },
+    /// A descriptor that the message has taken already.
+    #[error("descriptor {index} is used twice")]
+    DescriptorTwice {
+        /// The index in the body.
+        index: u32,
+    },
+    /// Descriptors arrived that the message does not use.
+    #[error("{count} descriptors are not used by the message")]
+    DescriptorsUnused {
+        /// How many; all closed by now.
+        count: usize,
+    },
+    /// A descriptor that is not what the field wants.
+    #[error("descriptor {index} is not {expected}")]
+    DescriptorKind {
+        /// The index in the body.
+        index: u32,
+        /// What the field wants.
+        expected: &'static str,
+    },
+    /// A blob index at or above the number of blobs in the message.
+    #[error("blob {index} of {count}")]
+    BlobIndex {
+        /// The index in the body.
+        index: u32,
+        /// Blobs in the message.
+        count: usize,
+    },
+    /// A blob that the message has taken already.
+    #[error("blob {index} is used twice")]
+    BlobTwice {
+        /// The index in the body.
+        index: u32,
+    },
+    /// Blobs arrived that the message does not use.
+    #[error("{count} blobs are not used by the message")]
+    BlobsUnused {
+        /// How many.
+        count: usize,
+    },
+    /// The type asks the format what comes next (`deserialize_any`), which this format does not say.
+    #[error("the type needs a self-describing format, and a channel's is not")]
+    NotSelfDescribing,
+    /// The type's own `Deserialize` refused, with this text.
+    #[error("{0}")]
+    Custom(String),
+}
+
+impl From<SystemError> for io::Error {
+    fn from(error: SystemError) -> io::Error {
+        io::Error::new(error.source.kind(), error)
+    }
+}
+
+impl SendFault {
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        match self {
+            SendFault::TooLarge { .. } | SendFault::TooManyDescriptors { .. } | SendFault::Encode(_) => io::ErrorKind::InvalidInput,
+            SendFault::TooManyInFlight => io::ErrorKind::QuotaExceeded,
+            SendFault::System(error) => error.source.kind(),
+        }
+    }
+}
+
+impl Fault {
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        match self {
+            Fault::Protocol(_) | Fault::Decode(_) | Fault::TooLarge { .. } | Fault::TooManyDescriptors { .. } => io::ErrorKind::InvalidData,
+            Fault::FdTableFull => io::ErrorKind::QuotaExceeded,
+            Fault::System(error) => error.source.kind(),
+        }
+    }
+}
+
+/// Gives an error whose `kind()` says which `io::ErrorKind` fits the conversion that keeps it whole inside.
+macro_rules! into_io_error {
+    ($($error:ty),+) => {$(
+        impl From<$error> for std::io::Error {
+            fn from(error: $error) -> std::io::Error {
+                std::io::Error::new(error.kind(), error)
+            }
+        }
+    )+};
+}
+pub(crate) use into_io_error;
+
+into_io_error!(SendFault, Fault);

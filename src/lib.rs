@@ -1,0 +1,85 @@
+//! Typed channels between processes.
+//!
+//! A message is a Rust type. Files, sockets and other channels travel inside it as ordinary fields, and the process at the other end
+//! may be hostile, slow or dead: the program still gets every message, or a clear error.
+//!
+//! ```
+//! use breezeway::{Channel, Message};
+//! use std::{fs::File, io::Read, path::PathBuf};
+//!
+//! #[derive(Message)]
+//! enum Job {
+//!     Count { name: PathBuf, file: File }, // the file itself travels
+//!     Stop,
+//! }
+//!
+//! #[derive(Message)]
+//! enum Report {
+//!     Bytes(u64),
+//!     Failed(String),
+//! }
+//!
+//! let (parent, worker) = Channel::<Job, Report>::pair()?;
+//! parent.send(Job::Count { name: "Cargo.toml".into(), file: File::open("Cargo.toml")? })?;
+//!
+//! // … in the other process:
+//! if let Job::Count { mut file, .. } = worker.recv()? {
+//!     let mut text = Vec::new();
+//!     worker.send(match file.read_to_end(&mut text) {
+//!         Ok(count) => Report::Bytes(count as u64),
+//!         Err(error) => Report::Failed(error.to_string()),
+//!     })?;
+//! }
+//! assert!(matches!(parent.recv()?, Report::Bytes(1..)));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! - [`channel()`] gives a [`Sender`] and a [`Receiver`], [`Channel::pair`] two two-way ends. They are used as those of `std::sync::mpsc`.
+//! - [`process::ForkedProcess`] runs a closure in a fork of this process, with a channel to it.
+//! - [`socket`] is the layer below: packets and descriptors without types.
+//!
+//! One message is one packet, sent by one `sendmsg` and received by one `recvmsg`. How that works, what it costs and what a peer may
+//! do is in the project's `docs/`.
+//!
+//! # Features
+//!
+//! - `testing`: the module `testing`, a raw peer that sends literal bytes and a ledger of open descriptors.
+//! - `tokio`: forking inside a tokio runtime is refused.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "breezeway works on Linux only. To build your program elsewhere too, depend on it for Linux alone, in Cargo.toml: \
+     [target.'cfg(target_os = \"linux\")'.dependencies] breezeway = \"0.1\""
+);
+
+mod channel;
+mod codec;
+mod error;
+mod limits;
+mod packet;
+pub mod process;
+pub mod socket;
+mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+mod transport;
+mod wire;
+
+pub use breezeway_derive::Message;
+pub use bytes::Bytes;
+pub use channel::{Channel, IntoIter, Iter, Receiver, Sender, TryIter, channel};
+pub use codec::field::{Blob, Fd, Message};
+pub use error::{
+    AdoptError, AdoptFault, DecodeError, EncodeError, Fault, IntoFdError, ProtocolError, RecvError, RecvTimeoutError, SendError, SendFault,
+    SendTimeoutError, SystemError, TryRecvError, TrySendError,
+};
+pub use limits::Limits;
+
+/// What `#[derive(Message)]` names. Not for use by hand: it changes without notice.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::codec::field;
+    pub use crate::codec::field::{Field, Message};
+    pub use serde;
+}

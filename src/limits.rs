@@ -1,0 +1,79 @@
+//! What an end accepts and sends at most. Plain numbers; they are enforced by the codec and the transport.
+
+use crate::sys::message::SCM_MAX_FD;
+
+/// What one end of a channel sends and accepts at most, per message.
+///
+/// Each end has its own and enforces it in both directions: a message above them is refused before anything is sent, and one that
+/// arrives costs an error and nothing else.
+///
+/// ```
+/// use breezeway::{Limits, channel};
+///
+/// let limits = Limits::new().max_message(64 * 1024).max_descriptors(4);
+/// let (sender, receiver) = channel::<String>()?;
+/// let (sender, receiver) = (sender.with_limits(limits), receiver.with_limits(limits));
+/// assert!(sender.send("x".repeat(100_000)).is_err());
+/// # drop(receiver);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of one encoded message, without its header. Default: 4 MiB, the largest that fits in a packet.
+    ///
+    /// A receiving thread reserves this much address space, up to 4 MiB, and touches only what messages fill.
+    pub max_message: usize,
+    /// Descriptors in one message. Default and maximum: 253, the kernel's own limit for one packet (`SCM_MAX_FD`).
+    pub max_descriptors: usize,
+    /// Levels of nesting in one received message: structs, enums, sequences, maps and options within each other. Default: 128, chosen, not tuned.
+    pub max_depth: usize,
+    /// How many bytes of values one received byte may turn into, on top of 64 KiB that any message may. Default: 64, chosen so that
+    /// collections of empty collections pass (24 bytes for 8, 48 for an empty `HashMap`).
+    pub max_expansion: usize,
+}
+
+impl Limits {
+    /// The largest message that one packet carries where `net.core.wmem_max` is the default of recent kernels (4 MiB).
+    const PACKET: usize = 4 << 20;
+
+    /// The defaults.
+    #[must_use]
+    pub const fn new() -> Limits {
+        Limits { max_message: Limits::PACKET, max_descriptors: SCM_MAX_FD, max_depth: 128, max_expansion: 64 }
+    }
+
+    /// Sets the bytes of one encoded message.
+    #[must_use]
+    pub const fn max_message(mut self, bytes: usize) -> Limits {
+        self.max_message = bytes;
+        self
+    }
+
+    /// Sets the descriptors in one message; above 253 counts as 253.
+    #[must_use]
+    pub const fn max_descriptors(mut self, count: usize) -> Limits {
+        self.max_descriptors = if count < SCM_MAX_FD { count } else { SCM_MAX_FD };
+        self
+    }
+
+    /// Sets the levels of nesting in one received message.
+    #[must_use]
+    pub const fn max_depth(mut self, levels: usize) -> Limits {
+        self.max_depth = levels;
+        self
+    }
+
+    /// Sets how many bytes of values one received byte may turn into.
+    #[must_use]
+    pub const fn max_expansion(mut self, factor: usize) -> Limits {
+        self.max_expansion = factor;
+        self
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits::new()
+    }
+}

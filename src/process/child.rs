@@ -1,0 +1,167 @@
+//! A process with a channel to it.
+
+use super::fork::{ForkError, Safety, fork};
+use super::handle::Process;
+use super::outcome::Outcome;
+use super::siblings::Siblings;
+use crate::channel::Channel;
+use crate::error::SystemError;
+use crate::sys::socket::Direction;
+use std::ops::Deref;
+use std::os::fd::BorrowedFd;
+use std::process::Termination;
+use std::time::Duration;
+
+/// A child process, and the parent's end of the channel to it: it sends `S` and receives `R` as a [`Channel`] does.
+///
+/// Dropping the handle closes the channel, kills the process and reaps it; see [`Process`].
+#[derive(Debug)]
+#[must_use = "dropping a child kills it: wait for it, or detach it"]
+pub struct Child<S, R> {
+    channel: Channel<S, R>,
+    process: Process,
+}
+
+/// A child that is a fork of this process: made by [`Child::spawn`].
+pub type ForkedProcess<S, R> = Child<S, R>;
+
+impl<S, R> Child<S, R> {
+    /// Forks this process; the child runs `child` with its end of a channel, and ends when that returns.
+    ///
+    /// What `child` returns is what a `main` may return: `()`, a `Result` (an error is printed to stderr, exit code 1) or an `ExitCode`.
+    /// A panic in it reaches the parent as [`Outcome::Panicked`], exit code 101.
+    ///
+    /// - **Captured values are dropped in both processes**: in the parent right after the fork, in the child when `child` is done. What
+    ///   a destructor does outside the process's memory (flushing a file, removing a directory, killing a child) is done twice.
+    /// - The child is a copy: it may use what it captured, open descriptors included. No destructor of the parent's other values runs in
+    ///   it, and what stdout had buffered comes out once.
+    /// - It inherits every descriptor and keeps those that it does not use open until it ends, with one exception: the parent's ends of
+    ///   *other* children's channels, as long as they are in a `Child` handle, are closed in it. A handle that the closure captured
+    ///   therefore reads as closed; to hand such a channel to a sibling, take it out with [`into_parts`](Child::into_parts).
+    ///
+    /// # Errors
+    ///
+    /// - [`ForkError::Threads`]: this process has other threads.
+    /// - [`ForkError::AsyncRuntime`]: with the feature `tokio`, this thread is inside a runtime.
+    /// - [`ForkError::System`]: what the kernel says.
+    ///
+    /// ```no_run
+    /// use breezeway::{Channel, process::ForkedProcess};
+    ///
+    /// let child = ForkedProcess::spawn(|channel: Channel<usize, String>| {
+    ///     for line in &channel {
+    ///         channel.send(line?.len())?;
+    ///     }
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// child.send("four".into())?;
+    /// assert_eq!(child.recv()?, 4);
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn spawn<T: Termination>(child: impl FnOnce(Channel<R, S>) -> T + 'static) -> Result<Child<S, R>, ForkError> {
+        Child::fork(Safety::Checked, child)
+    }
+
+    /// [`spawn`](Child::spawn) without its checks, for programs that know what their threads do. What stdout has buffered when the
+    /// closure ends is not written out.
+    ///
+    /// # Safety
+    ///
+    /// Until it ends, the child may only do what is async-signal-safe (signal-safety(7)) with anything that another thread of this process
+    /// may have been using at the moment of the fork: locks, stdout, an allocator that is not glibc's.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Child::spawn), without `Threads` and `AsyncRuntime`.
+    #[allow(unsafe_code, reason = "a declaration; what it promises is used in `sys`")]
+    pub unsafe fn spawn_unchecked<T: Termination>(child: impl FnOnce(Channel<R, S>) -> T + 'static) -> Result<Child<S, R>, ForkError> {
+        Child::fork(Safety::Promised, child)
+    }
+
+    fn fork<T: Termination>(safety: Safety, child: impl FnOnce(Channel<R, S>) -> T) -> Result<Child<S, R>, ForkError> {
+        let (ours, theirs) = Channel::pair().map_err(SystemError::in_call("socketpair"))?;
+        let mut ours = Some(ours);
+        let (process, mut siblings) = fork(safety, || drop(ours.take()), move || child(theirs))?;
+        let channel = ours.unwrap_or_else(|| unreachable!("taken in the child only"));
+        siblings.add(channel.end());
+        Ok(Child { channel, process })
+    }
+
+    /// The channel, which is also what the handle dereferences to.
+    pub fn channel(&self) -> &Channel<S, R> {
+        &self.channel
+    }
+
+    /// Takes channel and process apart, to split the channel, to give it away, or to wait for the process while using it.
+    pub fn into_parts(self) -> (Channel<S, R>, Process) {
+        Siblings::lock().remove(self.channel.end());
+        (self.channel, self.process)
+    }
+
+    /// Closes the channel and waits until the child has ended, so that a child that waits for a message, or for room to send one,
+    /// ends too. What the child has sent and nobody has received is lost: receive it first.
+    ///
+    /// # Errors
+    ///
+    /// What `waitid` says.
+    pub fn wait(self) -> Result<Outcome, SystemError> {
+        let (channel, mut process) = self.into_parts();
+        // Not only closed: somebody else may hold a copy, and the child must learn of the end all the same.
+        channel.end().socket().shutdown(Direction::Both);
+        drop(channel);
+        process.wait()
+    }
+
+    /// How the child ended, or `None` while it has not. Never waits, and leaves the channel open.
+    ///
+    /// # Errors
+    ///
+    /// What `waitid` says.
+    pub fn try_wait(&mut self) -> Result<Option<Outcome>, SystemError> {
+        self.process.try_wait()
+    }
+
+    /// Waits at most `timeout` for the child to end, and leaves the channel open; `None` if it has not ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::wait_timeout`].
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Outcome>, SystemError> {
+        self.process.wait_timeout(timeout)
+    }
+
+    /// Kills the child with `SIGKILL`. What it sent can still be received.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::kill`].
+    pub fn kill(&mut self) -> Result<(), SystemError> {
+        self.process.kill()
+    }
+
+    /// The child's process number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The child's pidfd; see [`Process::pidfd`].
+    #[must_use]
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.process.pidfd()
+    }
+
+    /// Closes the channel and lets the child go on; see [`Process::detach`].
+    pub fn detach(self) {
+        self.into_parts().1.detach();
+    }
+}
+
+impl<S, R> Deref for Child<S, R> {
+    type Target = Channel<S, R>;
+
+    fn deref(&self) -> &Channel<S, R> {
+        &self.channel
+    }
+}

@@ -1,0 +1,105 @@
+//! The one place that forks.
+
+use super::handle::Process;
+use super::panic;
+use super::siblings::Siblings;
+use crate::channel::channel;
+use crate::error::SystemError;
+use crate::sys::process::{self, ForkPermit};
+use std::io::{self, ErrorKind, Write};
+use std::process::{ExitCode, Termination};
+use std::time::{Duration, Instant};
+
+/// Why no process was forked. Nothing of it is left behind; the closure has been dropped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForkError {
+    /// This process has other threads, which may hold locks that nobody in the child would ever release.
+    #[error("this process has more than one thread: fork before starting threads, or start another program instead")]
+    Threads,
+    /// This thread runs an async runtime, whose reactor the child would share.
+    #[error("this thread is inside an async runtime: fork before starting it, or start another program instead")]
+    AsyncRuntime,
+    /// A system call failed.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+impl From<ForkError> for io::Error {
+    fn from(error: ForkError) -> io::Error {
+        match error {
+            ForkError::System(error) => error.into(),
+            refused => io::Error::new(ErrorKind::Unsupported, refused),
+        }
+    }
+}
+
+/// Whether the caller has vouched for the safety of forking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Safety {
+    Checked,
+    Promised,
+}
+
+/// How long a thread that has been joined may go on being counted by the kernel. Chosen, not tuned: tried, it was gone within 28 yields.
+const JOINED_THREAD: Duration = Duration::from_millis(100);
+
+fn permit(safety: Safety) -> Result<ForkPermit, ForkError> {
+    if safety == Safety::Promised {
+        return Ok(ForkPermit::promised());
+    }
+    #[cfg(feature = "tokio")]
+    if tokio::runtime::Handle::try_current().is_ok() {
+        return Err(ForkError::AsyncRuntime);
+    }
+    let deadline = Instant::now() + JOINED_THREAD;
+    loop {
+        if let Some(permit) = ForkPermit::if_single_threaded().map_err(SystemError::in_call("unshare"))? {
+            return Ok(permit);
+        }
+        if Instant::now() > deadline {
+            return Err(ForkError::Threads);
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Forks; the child runs `child` and ends with its exit code. `prepare` runs first in the child, to close what is the parent's.
+pub(super) fn fork<T: Termination>(
+    safety: Safety,
+    prepare: impl FnOnce(),
+    child: impl FnOnce() -> T,
+) -> Result<(Process, Siblings), ForkError> {
+    let permit = permit(safety)?;
+    Process::reap_detached();
+    let (report_to, reports) = channel().map_err(SystemError::in_call("socketpair"))?;
+    // Text that waits in a buffer would come out of both processes.
+    let _ = io::stdout().flush();
+    process::flush_c_streams();
+    let siblings = Siblings::lock();
+    let mut inherited = Some((siblings, reports));
+    let forked = process::fork(permit, || {
+        if let Some((siblings, reports)) = inherited.take() {
+            drop(reports);
+            prepare();
+            siblings.close_all();
+        }
+        panic::reporting(report_to, || {
+            let code = exit_code(child().report());
+            // Not where other threads may have held the locks of these at the fork.
+            if safety == Safety::Checked {
+                let _ = io::stdout().flush();
+                process::flush_c_streams();
+            }
+            code
+        })
+    });
+    let pid = forked.map_err(SystemError::in_call("fork"))?;
+    let (siblings, reports) = inherited.unwrap_or_else(|| unreachable!("taken in the child only"));
+    Ok((Process::new(pid, reports), siblings))
+}
+
+/// The number in an `ExitCode`, which std does not tell.
+fn exit_code(code: ExitCode) -> u8 {
+    (0..=u8::MAX).find(|&number| ExitCode::from(number) == code).unwrap_or(1)
+}

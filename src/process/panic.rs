@@ -1,0 +1,55 @@
+//! A panic in a child, told to the parent as data: a one-way channel that carries at most one report.
+
+use super::outcome::PanicReport;
+use crate::channel::Sender;
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+
+/// A report is short enough to be sent whatever else is queued.
+const LONGEST: usize = 64 * 1024;
+
+thread_local! {
+    /// The last panic of this thread, where it was and what it said. Only a panic that reaches the end of the closure is reported.
+    static LAST: RefCell<Option<PanicReport>> = const { RefCell::new(None) };
+}
+
+/// Runs the closure of a child process; a panic is reported and becomes exit code 101.
+pub(super) fn reporting(report_to: Sender<PanicReport>, run: impl FnOnce() -> u8) -> u8 {
+    let previous = panic::take_hook();
+    // Where a panic aborts, nobody comes after the hook.
+    let at_once = cfg!(panic = "abort").then(|| report_to.clone());
+    panic::set_hook(Box::new(move |info| {
+        let report = describe(info);
+        if let Some(report_to) = &at_once {
+            let _ = report_to.try_send(report);
+        } else {
+            let _ = LAST.try_with(|last| last.replace(Some(report)));
+        }
+        previous(info);
+    }));
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        let last = LAST.try_with(RefCell::take).ok().flatten();
+        let report = last.unwrap_or_else(|| PanicReport { message: text(payload.as_ref()), file: String::new(), line: 0 });
+        let _ = report_to.try_send(report);
+        // Its destructor may panic again.
+        std::mem::forget(payload);
+        101
+    })
+}
+
+fn describe(info: &PanicHookInfo<'_>) -> PanicReport {
+    let location = info.location();
+    PanicReport {
+        message: text(info.payload()),
+        file: location.map(|at| at.file().to_owned()).unwrap_or_default(),
+        line: location.map_or(0, panic::Location::line),
+    }
+}
+
+fn text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("a value that is not text");
+    let end = (0..=LONGEST.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    text.split_at(end).0.to_owned()
+}

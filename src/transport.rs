@@ -1,0 +1,217 @@
+//! Packets to the kernel and back: [`Packet`] ⇄ one `sendmsg`, one `recvmsg`.
+//!
+//! Waiting is one operation tried in three ways: not at all, for ever (the same call without `MSG_DONTWAIT`: one system call), or until
+//! a moment (tried, then `poll`). `O_NONBLOCK` is never touched; where somebody else has set it, `EAGAIN` leads to `poll`. What is left
+//! in the socket when its peer goes is received before the end is reported. Knows no types.
+
+use crate::error::{Fault, ProtocolError, SendFault, SystemError};
+use crate::limits::Limits;
+use crate::packet::{Buffer, Packet};
+use crate::sys::message::{self, Arrival, Block};
+use crate::sys::{fd, poll, socket};
+use crate::wire::{BLOB_ENTRY, HEADER, Header};
+use bytes::Bytes;
+use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+/// How long an operation may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    /// Not at all.
+    Not,
+    /// As long as it takes.
+    Forever,
+    /// Until this moment; one attempt is made in any case.
+    Until(Instant),
+}
+
+impl Wait {
+    /// For as long as `time`; beyond the end of the clock means for ever.
+    pub(crate) fn at_most(time: std::time::Duration) -> Wait {
+        Instant::now().checked_add(time).map_or(Wait::Forever, Wait::Until)
+    }
+
+    fn block(self) -> Block {
+        if matches!(self, Wait::Forever) { Block::Yes } else { Block::No }
+    }
+
+    /// Waits for the socket; `false` when the time is over.
+    fn ready(self, socket: BorrowedFd<'_>, interest: poll::Interest) -> Result<bool, SystemError> {
+        let deadline = match self {
+            Wait::Not => return Ok(false),
+            Wait::Forever => None,
+            Wait::Until(deadline) => Some(deadline),
+        };
+        poll::ready(socket, interest, deadline).map_err(SystemError::in_call("ppoll"))
+    }
+}
+
+/// Why nothing was sent.
+#[derive(Debug)]
+pub(crate) enum NotSent {
+    /// No room, and the time is over.
+    Full,
+    /// Nobody can receive any more.
+    Closed,
+    Fault(SendFault),
+}
+
+/// Why nothing was received.
+#[derive(Debug)]
+pub(crate) enum NotReceived {
+    /// Nothing there, and the time is over.
+    Empty,
+    /// Nobody can send any more, and everything sent has been received.
+    Closed,
+    Fault(Fault),
+}
+
+impl<F: Into<SendFault>> From<F> for NotSent {
+    fn from(fault: F) -> NotSent {
+        NotSent::Fault(fault.into())
+    }
+}
+
+impl<F: Into<Fault>> From<F> for NotReceived {
+    fn from(fault: F) -> NotReceived {
+        NotReceived::Fault(fault.into())
+    }
+}
+
+/// The send queue that a channel asks for, in bytes as the kernel counts them: one packet of the largest size that the kernel sends in
+/// one piece (4 MiB − 320 and 17 pages of 4 KiB; Linux 6.18, tried), and the 32 bytes that it keeps back.
+///
+/// A queue this long takes about 5,000 small messages (768 bytes each, with the kernel's own book-keeping) before `send` waits.
+const SEND_BUFFER: usize = LARGEST_PACKET + 32;
+const LARGEST_PACKET: usize = (4 << 20) - 320 + 17 * 4096;
+
+/// Two connected sockets with room for large packets. Where the system allows less (`net.core.wmem_max`), less it is.
+pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), SystemError> {
+    let (left, right) = socket::seqpacket_pair().map_err(SystemError::in_call("socketpair"))?;
+    for end in [&left, &right] {
+        // The kernel doubles what it is asked for.
+        socket::set_send_buffer(end.as_fd(), SEND_BUFFER / 2).map_err(SystemError::in_call("setsockopt"))?;
+    }
+    Ok((left, right))
+}
+
+/// Sends one packet whole, or nothing of it.
+pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Result<(), NotSent> {
+    let body = packet.body.as_slice();
+    let header =
+        Header { descriptors: count(packet.descriptors.len()), blobs: count(packet.blobs.len()), body: body.len() as u64 }.encode();
+    let (head, body) = (IoSlice::new(&header), IoSlice::new(body));
+    if packet.blobs.is_empty() {
+        return send_parts(socket, &[head, body], &packet.descriptors, wait);
+    }
+    let mut table = [0; Packet::MAX_BLOBS * BLOB_ENTRY];
+    for (entry, blob) in table.chunks_exact_mut(BLOB_ENTRY).zip(&packet.blobs) {
+        entry.copy_from_slice(&(blob.len() as u64).to_le_bytes());
+    }
+    let table = table.split_at(packet.blobs.len() * BLOB_ENTRY).0;
+    let mut parts = [IoSlice::new(&[]); 3 + Packet::MAX_BLOBS];
+    let filled =
+        parts.iter_mut().zip([head, body, IoSlice::new(table)].into_iter().chain(packet.blobs.iter().map(|blob| IoSlice::new(blob))));
+    let filled = filled.map(|(slot, part)| *slot = part).count();
+    send_parts(socket, parts.split_at(filled).0, &packet.descriptors, wait)
+}
+
+/// The codec has kept both counts within `u16`.
+fn count(len: usize) -> u16 {
+    u16::try_from(len).unwrap_or(u16::MAX)
+}
+
+/// One `sendmsg` of everything, again and again until it is done or the time is over.
+pub(crate) fn send_parts<D: AsFd>(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], descriptors: &[D], wait: Wait) -> Result<(), NotSent> {
+    loop {
+        match message::send(socket, parts, descriptors, wait.block()) {
+            Ok(_) => return Ok(()),
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => {}
+                ErrorKind::WouldBlock if wait.ready(socket, poll::Interest::Write)? => {}
+                ErrorKind::WouldBlock => return Err(NotSent::Full),
+                // A reset is reported once, for messages that the peer left unread; after it, it is a broken pipe.
+                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => return Err(NotSent::Closed),
+                _ => return Err(explain(socket, parts, error).into()),
+            },
+        }
+    }
+}
+
+#[cold]
+fn explain(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], error: io::Error) -> SendFault {
+    match (error.raw_os_error(), socket::send_buffer(socket)) {
+        (Some(message::EMSGSIZE), Ok(buffer)) => {
+            let size: usize = parts.iter().map(|part| part.len()).sum();
+            // The kernel keeps 32 bytes of the buffer back (Linux 6.18, tried).
+            SendFault::TooLarge { size: size.saturating_sub(HEADER), limit: buffer.saturating_sub(32 + HEADER) }
+        }
+        (Some(message::ETOOMANYREFS), _) => SendFault::TooManyInFlight,
+        _ => SendFault::System(SystemError { call: "sendmsg", source: error }),
+    }
+}
+
+/// Receives one packet and looks whether it is one of ours. On a fault the packet is gone and its descriptors are closed.
+pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<Packet, NotReceived> {
+    let room = limits.max_message.min(LARGEST_PACKET);
+    let mut payload = Buffer::with_room(room)
+        .map_err(|_| SystemError { call: "allocating the receive buffer", source: ErrorKind::OutOfMemory.into() })?;
+    let mut header = [0; HEADER];
+    let arrival = receive_parts(socket, &mut header, payload.spare(), wait)?;
+    let found = arrival.bytes.min(HEADER);
+    if found < HEADER {
+        return Err(Fault::from(ProtocolError::ShortHeader { expected: HEADER, found }).into());
+    }
+    if arrival.descriptors_cut {
+        return Err(Fault::FdTableFull.into());
+    }
+    let header = Header::decode(header).map_err(Fault::from)?;
+    // A thread's spare buffer may have more room than this end accepts.
+    if arrival.cut || payload.len() > room {
+        return Err(Fault::TooLarge { limit: limits.max_message }.into());
+    }
+    let descriptors = arrival.descriptors;
+    if descriptors.len() != usize::from(header.descriptors) {
+        let error = ProtocolError::DescriptorCount { announced: header.descriptors.into(), found: descriptors.len() };
+        return Err(Fault::from(error).into());
+    }
+    if descriptors.len() > limits.max_descriptors {
+        return Err(Fault::TooManyDescriptors { count: descriptors.len(), limit: limits.max_descriptors }.into());
+    }
+    let (body, blobs) = header.parts(payload.as_slice()).map_err(Fault::from)?;
+    // Copies: a slice of the buffer would pin it whole, and the thread wants it back for the next message.
+    let blobs = blobs.map(Bytes::copy_from_slice).collect();
+    payload.truncate(body);
+    Ok(Packet { body: payload, blobs, descriptors })
+}
+
+/// One `recvmsg`, again and again until something arrives, the peer is gone or the time is over.
+pub(crate) fn receive_parts(socket: BorrowedFd<'_>, head: &mut [u8], tail: &mut Vec<u8>, wait: Wait) -> Result<Arrival, NotReceived> {
+    loop {
+        match message::receive(socket, head, tail, wait.block()) {
+            Ok(arrival) if arrival.bytes > 0 => return keep_off_stdio(arrival),
+            Ok(arrival) => {
+                drop(arrival);
+                // An empty packet looks like the end. Where the peer is gone the two cannot be told apart, and it is the end.
+                let end = poll::hangup(socket).map_err(SystemError::in_call("ppoll"))?.receiving;
+                return Err(if end { NotReceived::Closed } else { Fault::from(ProtocolError::Empty).into() });
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => {}
+                // The peer went without reading all that we sent: reported once, ahead of what it sent itself.
+                ErrorKind::ConnectionReset => {}
+                ErrorKind::WouldBlock if wait.ready(socket, poll::Interest::Read)? => {}
+                ErrorKind::WouldBlock => return Err(NotReceived::Empty),
+                _ => return Err(SystemError { call: "recvmsg", source: error }.into()),
+            },
+        }
+    }
+}
+
+/// Descriptors arrive on the lowest free numbers, which may be 0, 1 and 2.
+fn keep_off_stdio(mut arrival: Arrival) -> Result<Arrival, NotReceived> {
+    let moved: io::Result<Vec<OwnedFd>> = arrival.descriptors.into_iter().map(fd::keep_above_stdio).collect();
+    arrival.descriptors = moved.map_err(|_| Fault::FdTableFull)?;
+    Ok(arrival)
+}

@@ -1,0 +1,153 @@
+//! The packet header as bytes. `docs/wire-format.md` is the specification; this is its only implementation.
+//!
+//! Knows numbers and bytes: no descriptors, no I/O, no allocation. Every check that needs nothing but the header is here.
+
+#![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)]
+
+use crate::error::ProtocolError;
+use crate::packet::Packet;
+
+/// Bytes of a header.
+pub(crate) const HEADER: usize = 16;
+/// Bytes of one entry of the blob table: a blob's length as u64.
+pub(crate) const BLOB_ENTRY: usize = 8;
+
+const VERSION: u8 = 1;
+const KIND_MESSAGE: u8 = 1;
+
+/// What stands before the body of every packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Descriptors in the packet's control message.
+    pub(crate) descriptors: u16,
+    /// Entries in the blob table.
+    pub(crate) blobs: u16,
+    /// Bytes of the body.
+    pub(crate) body: u64,
+}
+
+impl Header {
+    pub(crate) fn encode(self) -> [u8; HEADER] {
+        let [d0, d1] = self.descriptors.to_le_bytes();
+        let [b0, b1] = self.blobs.to_le_bytes();
+        let [l0, l1, l2, l3, l4, l5, l6, l7] = self.body.to_le_bytes();
+        [VERSION, KIND_MESSAGE, 0, 0, d0, d1, b0, b1, l0, l1, l2, l3, l4, l5, l6, l7]
+    }
+
+    pub(crate) fn decode(bytes: [u8; HEADER]) -> Result<Header, ProtocolError> {
+        let [version, kind, f0, f1, d0, d1, b0, b1, l0, l1, l2, l3, l4, l5, l6, l7] = bytes;
+        let flags = u16::from_le_bytes([f0, f1]);
+        let blobs = u16::from_le_bytes([b0, b1]);
+        if version != VERSION {
+            return Err(ProtocolError::Version { expected: VERSION, found: version });
+        }
+        if kind != KIND_MESSAGE {
+            return Err(ProtocolError::Kind { found: kind });
+        }
+        if flags != 0 {
+            return Err(ProtocolError::Flags { found: flags });
+        }
+        if usize::from(blobs) > Packet::MAX_BLOBS {
+            return Err(ProtocolError::BlobCount { announced: blobs.into(), limit: Packet::MAX_BLOBS });
+        }
+        Ok(Header { descriptors: u16::from_le_bytes([d0, d1]), blobs, body: u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]) })
+    }
+
+    /// Finds the parts in `payload`, all that arrived behind the header: the body's length, and each blob's bytes in order.
+    ///
+    /// The lengths must add up to the payload exactly; a sum beyond 2⁶⁴ counts as 2⁶⁴ − 1, which no payload has.
+    pub(crate) fn parts(self, payload: &[u8]) -> Result<(usize, impl Iterator<Item = &[u8]>), ProtocolError> {
+        let fixed = self.body.saturating_add(u64::from(self.blobs).saturating_mul(BLOB_ENTRY as u64));
+        let short = |announced| ProtocolError::ShortBody { announced, found: payload.len() };
+        let (fixed_len, body_len) = match (usize::try_from(fixed), usize::try_from(self.body)) {
+            (Ok(fixed), Ok(body)) => (fixed, body),
+            _ => return Err(short(fixed)),
+        };
+        let (front, blobs) = payload.split_at_checked(fixed_len).ok_or_else(|| short(fixed))?;
+        let (_, table) = front.split_at_checked(body_len).ok_or_else(|| short(fixed))?;
+        let announced = lengths(table).fold(fixed, u64::saturating_add);
+        match announced.cmp(&(payload.len() as u64)) {
+            std::cmp::Ordering::Greater => return Err(short(announced)),
+            std::cmp::Ordering::Less => return Err(ProtocolError::LongBody { announced, found: payload.len() }),
+            std::cmp::Ordering::Equal => {}
+        }
+        let mut rest = blobs;
+        let blobs = lengths(table).map_while(move |length| {
+            let (blob, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+            rest = after;
+            Some(blob)
+        });
+        Ok((body_len, blobs))
+    }
+}
+
+/// The lengths in a blob table.
+fn lengths(table: &[u8]) -> impl Iterator<Item = u64> {
+    table.chunks_exact(BLOB_ENTRY).filter_map(|entry| entry.try_into().ok()).map(u64::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PLAIN: Header = Header { descriptors: 2, blobs: 0, body: 3 };
+
+    #[test]
+    fn a_header_is_these_bytes() {
+        let header = Header { descriptors: 0x0102, blobs: 3, body: 0x0807_0605_0403_0201 };
+        assert_eq!(header.encode(), [1, 1, 0, 0, 2, 1, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn each_fixed_byte_of_a_header_has_its_own_error() {
+        let table = [
+            (0, 2, ProtocolError::Version { expected: 1, found: 2 }),
+            (1, 9, ProtocolError::Kind { found: 9 }),
+            (2, 1, ProtocolError::Flags { found: 1 }),
+            (3, 0x80, ProtocolError::Flags { found: 0x8000 }),
+            (6, 65, ProtocolError::BlobCount { announced: 65, limit: 64 }),
+            (7, 1, ProtocolError::BlobCount { announced: 256, limit: 64 }),
+        ];
+        for (position, byte, error) in table {
+            let mut bytes = PLAIN.encode();
+            bytes[position] = byte;
+            assert_eq!(Header::decode(bytes), Err(error), "byte {position}");
+        }
+    }
+
+    #[test]
+    fn lengths_that_do_not_add_up_are_told_apart() {
+        let found = |blobs, body, payload: &[u8]| Header { descriptors: 0, blobs, body }.parts(payload).map(|(body, _)| body);
+        assert_eq!(found(0, 3, b"abc"), Ok(3));
+        assert_eq!(found(0, 4, b"abc"), Err(ProtocolError::ShortBody { announced: 4, found: 3 }));
+        assert_eq!(found(0, 2, b"abc"), Err(ProtocolError::LongBody { announced: 2, found: 3 }));
+        assert_eq!(found(0, u64::MAX, b"abc"), Err(ProtocolError::ShortBody { announced: u64::MAX, found: 3 }));
+        assert_eq!(found(1, u64::MAX, b"abc"), Err(ProtocolError::ShortBody { announced: u64::MAX, found: 3 }));
+        assert_eq!(found(1, 0, &[255; 8]), Err(ProtocolError::ShortBody { announced: u64::MAX, found: 8 }));
+        assert_eq!(found(1, 0, &[0; 7]), Err(ProtocolError::ShortBody { announced: 8, found: 7 }));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_found_again(descriptors: u16, body: Vec<u8>, blobs in proptest::collection::vec(any::<Vec<u8>>(), 0..5)) {
+            let header = Header { descriptors, blobs: blobs.len() as u16, body: body.len() as u64 };
+            prop_assert_eq!(Header::decode(header.encode()), Ok(header));
+            let table = blobs.iter().flat_map(|blob| (blob.len() as u64).to_le_bytes());
+            let payload: Vec<u8> = body.iter().copied().chain(table).chain(blobs.concat()).collect();
+            let (length, found) = header.parts(&payload).unwrap();
+            prop_assert_eq!(length, body.len());
+            prop_assert_eq!(found.collect::<Vec<_>>(), blobs);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic_or_find_more_than_there_is(header: [u8; HEADER], payload: Vec<u8>) {
+            if let Ok(header) = Header::decode(header) {
+                if let Ok((body, blobs)) = header.parts(&payload) {
+                    let found: usize = blobs.map(<[u8]>::len).sum();
+                    prop_assert_eq!(body + usize::from(header.blobs) * BLOB_ENTRY + found, payload.len());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+use breezeway::Message;
+
+#[derive(Message)]
+enum Open {
+    Known,
+    #[serde(other)]
+    Unknown,
+}
+
+fn main() {}

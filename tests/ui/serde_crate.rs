@@ -1,0 +1,9 @@
+use breezeway::Message;
+
+#[derive(Message)]
+#[serde(crate = "serde")]
+struct Elsewhere {
+    a: u8,
+}
+
+fn main() {}

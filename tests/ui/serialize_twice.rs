@@ -1,0 +1,8 @@
+use breezeway::Message;
+
+#[derive(serde::Serialize, Message)]
+struct Twice {
+    a: u8,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use breezeway::Message;
+
+#[derive(Message)]
+enum Shifted {
+    #[serde(skip)]
+    A,
+    B,
+}
+
+fn main() {}
