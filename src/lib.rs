@@ -79,6 +79,8 @@ pub use limits::Limits;
 /// What `#[derive(Message)]` names. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "testing")]
+    pub use crate::codec::bench;
     pub use crate::codec::field;
     pub use crate::codec::field::{Field, Message};
     pub use serde;

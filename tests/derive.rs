@@ -25,11 +25,12 @@ fn arrives<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: impl Fn
     assert_eq!(there(message()), message());
 }
 
-/// An open file that holds this text.
+/// An open file that holds this text, to be read from its start.
 fn file(text: &str) -> std::fs::File {
-    let (reader, mut writer) = std::io::pipe().unwrap();
-    writer.write_all(text.as_bytes()).unwrap();
-    std::os::fd::OwnedFd::from(reader).into()
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    file
 }
 
 fn contents(mut file: std::fs::File) -> String {
@@ -177,22 +178,12 @@ mod descriptors {
 
     #[test]
     fn a_file_in_a_variant_arrives() {
-        let Job::Scan { name, mut file } = there(Job::Scan { name: "n".to_owned(), file: temporary("scan me") }) else {
+        let Job::Scan { name, file } = there(Job::Scan { name: "n".to_owned(), file: file("scan me") }) else {
             panic!("another variant");
         };
         assert_eq!(name, "n");
-        file.rewind().unwrap();
         assert_eq!(contents(file), "scan me");
         assert!(matches!(there(Job::Stop), Job::Stop));
-    }
-
-    /// A file without a name.
-    fn temporary(text: &str) -> std::fs::File {
-        let path = std::env::temp_dir().join(format!("breezeway-derive-{}", std::process::id()));
-        let mut file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        file
     }
 
     #[derive(Message)]
@@ -546,15 +537,15 @@ mod attributes {
     #[serde(rename_all = "kebab-case", rename_all_fields = "SCREAMING_SNAKE_CASE")]
     enum RenamedVariants {
         #[serde(alias = "old-first", alias = "older-first")]
-        FirstVariant,
+        FirstOne,
         #[serde(rename_all = "UPPERCASE")]
-        SecondVariant {
+        SecondThing {
             some_field: u8,
             #[serde(alias = "x")]
             other_field: u16,
         },
         #[serde(rename = "3rd")]
-        ThirdVariant(u8),
+        LastVariant(u8),
     }
 
     #[derive(Message, Debug, PartialEq)]
@@ -724,9 +715,9 @@ mod attributes {
     #[test]
     fn renaming_changes_no_value() {
         arrives(|| RenamedFields { first_field: 1, second_field: 2, third_field: 3 });
-        arrives(|| RenamedVariants::FirstVariant);
-        arrives(|| RenamedVariants::SecondVariant { some_field: 1, other_field: 2 });
-        arrives(|| RenamedVariants::ThirdVariant(1));
+        arrives(|| RenamedVariants::FirstOne);
+        arrives(|| RenamedVariants::SecondThing { some_field: 1, other_field: 2 });
+        arrives(|| RenamedVariants::LastVariant(1));
     }
 
     #[test]

@@ -60,8 +60,8 @@ fn inferred(message: &Message, field: &Field, parameters: &[Ident]) -> Vec<Where
             _ => named.bounded(&parse_quote!(::core::default::Default)),
         },
         Coding::Own => Vec::new(),
-        Coding::Opaque if named.is_empty() => Vec::new(),
-        Coding::Opaque => vec![parse_quote!(#ty: #private::serde::Serialize + #private::serde::de::DeserializeOwned)],
+        Coding::Opaque { .. } if named.is_empty() => Vec::new(),
+        Coding::Opaque { .. } => vec![parse_quote!(#ty: #private::serde::Serialize + #private::serde::de::DeserializeOwned)],
         Coding::Field { .. } => named.bounded(&parse_quote!(#private::Field)),
     }
 }

@@ -251,25 +251,30 @@ impl Adaptors<'_> {
 
     fn field(&mut self, field: &Field) -> TokenStream {
         let (name, ty) = (field.ident.iter().map(quiet), &field.ty);
-        // serde asks nothing of what stands beside a transparent field.
-        let unused = field.is_phantom() && self.message.entries.serde("transparent").is_some();
+        let private = &self.message.private;
+        let by_field = quote!(#private::Field);
         let (sent, received) = match field.coding {
-            Coding::Field { sent, received } if !unused => (sent, received),
-            _ => (false, false),
+            // serde asks nothing of what stands beside a transparent field.
+            _ if field.is_phantom() && self.message.entries.serde("transparent").is_some() => (None, None),
+            Coding::Field { sent, received } => (sent.then(|| by_field.clone()), received.then_some(by_field)),
+            Coding::Opaque { sent, received } => {
+                (sent.then(|| quote!(#private::serde::Serialize)), received.then(|| quote!(#private::serde::Deserialize<'__de>)))
+            }
+            Coding::Own | Coding::Skipped => (None, None),
         };
-        let serialize = sent.then(|| self.serialize(field));
-        let deserialize = received.then(|| self.deserialize(field));
+        let serialize = sent.map(|by| self.serialize(field, &by));
+        let deserialize = received.map(|by| self.deserialize(field, &by));
         self.fields += 1;
         let passed_on = passed_on(&field.entries).map(ToTokens::to_token_stream);
         let attribute = serde_attribute(passed_on.chain(serialize).chain(deserialize));
         quote!(#attribute #(#name:)* #ty)
     }
 
-    /// A function that serializes the field by the trait `Field` of its type, and the entry that names it.
+    /// A function that serializes the field by this trait of its type, and the entry that names it.
     ///
     /// Each field has a function of its own because it has the user's tokens for the field's type: when the type is not a `Field`,
     /// rustc points at them, and says so once for both directions.
-    fn serialize(&mut self, field: &Field) -> TokenStream {
+    fn serialize(&mut self, field: &Field, by: &TokenStream) -> TokenStream {
         let (private, ty) = (&self.message.private, &field.ty);
         let name = format_ident!("serialize_{}", self.fields);
         self.functions.push(quote! {
@@ -277,7 +282,7 @@ impl Adaptors<'_> {
             where
                 __S: #private::serde::Serializer,
             {
-                <#ty as #private::Field>::serialize(field, serializer)
+                <#ty as #by>::serialize(field, serializer)
             }
         });
         let path = &self.path;
@@ -286,7 +291,7 @@ impl Adaptors<'_> {
     }
 
     /// The same for receiving.
-    fn deserialize(&mut self, field: &Field) -> TokenStream {
+    fn deserialize(&mut self, field: &Field, by: &TokenStream) -> TokenStream {
         let (private, ty) = (&self.message.private, &field.ty);
         let name = format_ident!("deserialize_{}", self.fields);
         self.functions.push(quote! {
@@ -294,7 +299,7 @@ impl Adaptors<'_> {
             where
                 __D: #private::serde::Deserializer<'__de>,
             {
-                <#ty as #private::Field>::deserialize(deserializer)
+                <#ty as #by>::deserialize(deserializer)
             }
         });
         let path = &self.path;

@@ -79,8 +79,8 @@ pub(crate) enum Coding {
     Field { sent: bool, received: bool },
     /// Functions of the user's, both ways: `with` on the field or on its variant.
     Own,
-    /// The type's own `Serialize` and `Deserialize`. `#[message(opaque = "…")]`
-    Opaque,
+    /// The type's own `Serialize` and `Deserialize`, in the same directions. `#[message(opaque = "…")]`
+    Opaque { sent: bool, received: bool },
     /// Nobody: the field is not sent, and has its default on the other side.
     Skipped,
 }
@@ -167,11 +167,15 @@ impl Field {
     fn new(field: &syn::Field, itself: &TokenStream, custom: [bool; 2], errors: &mut Errors) -> Self {
         let entries = Entries::parse(&field.attrs, errors);
         let [serialize_with, deserialize_with] = entries.custom();
-        let coding = match [custom[0] || serialize_with, custom[1] || deserialize_with] {
-            _ if entries.is_skipped() => Coding::Skipped,
-            [true, true] => Coding::Own,
-            _ if entries.message("opaque").is_some() => Coding::Opaque,
-            [custom_sent, custom_received] => Coding::Field { sent: !custom_sent, received: !custom_received },
+        let (sent, received) = (!custom[0] && !serialize_with, !custom[1] && !deserialize_with);
+        let coding = if entries.is_skipped() {
+            Coding::Skipped
+        } else if !sent && !received {
+            Coding::Own
+        } else if entries.message("opaque").is_some() {
+            Coding::Opaque { sent, received }
+        } else {
+            Coding::Field { sent, received }
         };
         Self { ident: field.ident.clone(), ty: with_self(&field.ty, itself), bound: entries.bound(errors), entries, coding }
     }

@@ -15,7 +15,11 @@ use std::fmt::Display;
 const EXPANSION_BASE: usize = 64 * 1024;
 /// What a map's entry takes beside key and value: the load factor of a hash table, the links of a tree. Chosen, not tuned.
 const MAP_ENTRY: usize = 16;
-/// The most elements that a collection may make room for in advance. Chosen, not tuned.
+/// What an element takes that no byte of the body stands for: as a node of a linked list, two links and what the allocator adds. Without
+/// it, a list of `()` would take 32 times its budget, and filling a budget of the largest message seconds.
+const FREE_ELEMENT: usize = 32;
+/// The most elements that a collection may make room for in advance. Half as many for every 8 levels that it is nested in, so that all
+/// collections begun at one time have made room for 16 times as many at most. Chosen, not tuned.
 const MOST_IN_ADVANCE: usize = 1024;
 /// Stack that must be left when a level is entered: for the level itself, which in a debug build of a large enum takes several KiB,
 /// and for what the types' own code does.
@@ -89,7 +93,8 @@ impl<'de> Decoder<'de> {
     fn counted<V>(&mut self, visit: impl FnOnce(&mut Counted<'_, 'de>) -> Result<V, Failure>) -> Result<V, Failure> {
         let length = self.scalars.length()?;
         // Honest elements take a byte at least.
-        let room = length.min(self.scalars.left()).min(MOST_IN_ADVANCE);
+        let level = u32::try_from(self.depth.saturating_sub(self.depth_left) / 8).unwrap_or(u32::MAX);
+        let room = length.min(self.scalars.left()).min(MOST_IN_ADVANCE.checked_shr(level).unwrap_or(0));
         self.nested(|decoder| {
             let mut elements = Counted { elements: decoder.elements(length), room };
             let value = visit(&mut elements)?;
@@ -307,13 +312,29 @@ struct Counted<'a, 'de> {
     room: usize,
 }
 
+impl<'de> Counted<'_, 'de> {
+    /// The next element, which takes `beside` bytes more than its own size.
+    #[inline]
+    fn next<T: DeserializeSeed<'de>>(&mut self, seed: T, beside: usize) -> Result<Option<T::Value>, Failure> {
+        if self.elements.left == 0 {
+            return Ok(None);
+        }
+        self.elements.decoder.charge(size_of::<T::Value>().saturating_add(beside))?;
+        let before = self.elements.decoder.scalars.left();
+        let element = self.elements.next(seed)?;
+        if self.elements.decoder.scalars.left() == before {
+            self.elements.decoder.charge(FREE_ELEMENT)?;
+        }
+        Ok(element)
+    }
+}
+
 impl<'de> de::SeqAccess<'de> for Counted<'_, 'de> {
     type Error = Failure;
 
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
-        self.elements.decoder.charge(size_of::<T::Value>())?;
-        self.elements.next(seed)
+        self.next(seed, 0)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -325,8 +346,7 @@ impl<'de> de::MapAccess<'de> for Counted<'_, 'de> {
     type Error = Failure;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
-        self.elements.decoder.charge(size_of::<K::Value>().saturating_add(MAP_ENTRY))?;
-        self.elements.next(seed)
+        self.next(seed, MAP_ENTRY)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {

@@ -4,6 +4,8 @@
 //! another. What serde's data model cannot carry goes through [`frame`]; what a hostile body could ask for is bounded by
 //! [`decoder`]; the bytes themselves are [`format`]'s. Knows nothing of sockets.
 
+#[cfg(feature = "testing")]
+pub mod bench;
 mod decoder;
 pub mod field;
 mod format;

@@ -26,7 +26,7 @@ const TRIAL: &str = "BREEZEWAY_TRIAL";
 /// How long a test may take: only a hang takes so long.
 const WATCHDOG: Duration = Duration::from_secs(10);
 
-pub fn main(tests: &'static [(&'static str, fn())]) -> std::process::ExitCode {
+pub(crate) fn main(tests: &'static [(&'static str, fn())]) -> std::process::ExitCode {
     if let Ok(wanted) = env::var(TRIAL) {
         let (_, test) = tests.iter().find(|(name, _)| *name == wanted).expect("a test of this file");
         more_time(WATCHDOG);
@@ -57,22 +57,100 @@ fn run(name: &str) -> Result<(), libtest_mimic::Failed> {
 }
 
 /// Winds the watchdog of this process.
-pub fn more_time(time: Duration) {
+pub(crate) fn more_time(time: Duration) {
     // SAFETY: a plain call. The alarm is not inherited by forks, which die with the test's process group.
     unsafe { libc::alarm(time.as_secs() as u32) };
 }
 
 /// A file that exists everywhere and has something in it.
-pub fn some_file() -> File {
+pub(crate) fn some_file() -> File {
     File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("this project's own manifest")
 }
 
 /// Sets the soft limit of a resource for this process.
-pub fn set_limit(resource: libc::__rlimit_resource_t, soft: u64) {
+pub(crate) fn set_limit(resource: libc::__rlimit_resource_t, soft: u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid pointer to the struct that the call fills in.
     assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limit) }, 0);
     limit.rlim_cur = soft;
     // SAFETY: as above, read by the call.
     assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
+}
+
+/// Makes a system call fail with this error in this process from now on, as a sandbox or an older kernel would.
+pub(crate) fn forbid(call: libc::c_long, error: libc::c_int) {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+    let filter = SeccompFilter::new(
+        [(call, vec![])].into_iter().collect(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(error as u32),
+        env::consts::ARCH.try_into().unwrap(),
+    );
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
+}
+
+/// Writes to the C library's stdout, which has a buffer of its own.
+pub(crate) fn c_print(text: &std::ffi::CStr) {
+    // SAFETY: a format without directives, and no arguments.
+    unsafe { libc::printf(text.as_ptr()) };
+}
+
+/// Has the kernel reap children by itself, as some programs do.
+pub(crate) fn ignore_sigchld() {
+    // SAFETY: a plain call without a handler function.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
+/// Catches a signal with a handler that does nothing and without `SA_RESTART`, so that it interrupts system calls.
+pub(crate) fn catch(signal: libc::c_int) {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: a sigaction of zeros has no flags and an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
+    // SAFETY: `action` is initialised and its handler does nothing.
+    assert_eq!(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) }, 0);
+}
+
+/// A thread of this process, to send signals to.
+#[derive(Clone, Copy)]
+pub(crate) struct Thread(libc::pthread_t);
+
+impl Thread {
+    pub(crate) fn this() -> Thread {
+        // SAFETY: a plain call.
+        Thread(unsafe { libc::pthread_self() })
+    }
+
+    pub(crate) fn signal(self, signal: libc::c_int) {
+        // SAFETY: callers keep the thread alive.
+        assert_eq!(unsafe { libc::pthread_kill(self.0, signal) }, 0);
+    }
+}
+
+/// Sets `O_NONBLOCK` on the description behind a descriptor, for everybody who shares it.
+pub(crate) fn set_nonblocking(fd: std::os::fd::BorrowedFd<'_>) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: a plain call on an open descriptor.
+    assert_eq!(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) }, 0);
+}
+
+/// Whether a descriptor is closed by `exec`.
+pub(crate) fn is_cloexec(fd: std::os::fd::BorrowedFd<'_>) -> bool {
+    use std::os::fd::AsRawFd;
+    // SAFETY: a plain call on an open descriptor.
+    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) & libc::FD_CLOEXEC != 0 }
+}
+
+/// Whether a process is there, running or as a zombie.
+pub(crate) fn exists(process: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{process}")).exists()
+}
+
+/// The unsafe way to fork, for children that use nothing that another thread may hold.
+pub(crate) fn spawn_unchecked<S: 'static, R: 'static>(
+    child: impl FnOnce(breezeway::Channel<R, S>) + 'static,
+) -> breezeway::process::ForkedProcess<S, R> {
+    // SAFETY: the tests' children send, receive and end; glibc's allocator is safe to use after a fork.
+    unsafe { breezeway::process::ForkedProcess::spawn_unchecked(child) }.unwrap()
 }

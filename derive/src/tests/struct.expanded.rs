@@ -32,6 +32,10 @@ const _: () = {
         children: Vec<Tree<T>>,
         #[serde(skip)]
         cached: Option<T>,
+        #[serde(
+            serialize_with = "<__Shadow<T>>::serialize_3",
+            deserialize_with = "<__Shadow<T>>::deserialize_3"
+        )]
         point: Point<T>,
     }
     trait __Refused: ::core::marker::Sized {
@@ -107,6 +111,29 @@ const _: () = {
             __D: ::breezeway::__private::serde::Deserializer<'__de>,
         {
             <Vec<Tree<T>> as ::breezeway::__private::Field>::deserialize(deserializer)
+        }
+        fn serialize_3<__S>(
+            field: &Point<T>,
+            serializer: __S,
+        ) -> ::core::result::Result<__S::Ok, __S::Error>
+        where
+            __S: ::breezeway::__private::serde::Serializer,
+        {
+            <Point<
+                T,
+            > as ::breezeway::__private::serde::Serialize>::serialize(field, serializer)
+        }
+        fn deserialize_3<'__de, __D>(
+            deserializer: __D,
+        ) -> ::core::result::Result<Point<T>, __D::Error>
+        where
+            __D: ::breezeway::__private::serde::Deserializer<'__de>,
+        {
+            <Point<
+                T,
+            > as ::breezeway::__private::serde::Deserialize<
+                '__de,
+            >>::deserialize(deserializer)
         }
     }
     #[automatically_derived]

@@ -1,0 +1,301 @@
+//! What a channel costs above the system calls that it makes: round trips, against `raw.rs` in turns.
+//!
+//! ```text
+//! cargo bench --bench channel             # a table; about a minute
+//! cargo bench --bench channel -- --json   # one JSON object a line
+//! cargo bench --bench channel -- --quick  # does it run: numbers of no value
+//! ```
+//!
+//! A round trip is two messages: each side produces a message afresh, sends it, receives the other's and sums it. The two contestants
+//! take turns within one run, a few milliseconds each, so that both see the same machine; times are medians, and the ratio is the
+//! median of the turns' ratios, with the middle half of them as its spread.
+
+mod raw;
+
+use breezeway::process::ForkedProcess;
+use breezeway::{__private::bench, Channel, Message};
+use std::error::Error;
+use std::hint::black_box;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+#[derive(Message)]
+struct Tiny {
+    id: u64,
+    value: u32,
+}
+
+#[derive(Message)]
+enum Msg64 {
+    Ping,
+    Request { id: u64, name: String, tags: Vec<u32>, body: Vec<u8> },
+}
+
+#[derive(Message)]
+struct Bulk {
+    body: Vec<u8>,
+}
+
+/// A message, and the same bytes without a type.
+trait Load: Message {
+    const BODY: &'static str;
+    /// Bytes of the encoded message.
+    const SIZE: usize;
+
+    fn produce(id: u64) -> Self;
+    fn sum(&self) -> u64;
+
+    fn produce_raw(id: u64, bytes: &mut [u8]) {
+        bytes.fill(id as u8);
+    }
+
+    fn sum_raw(bytes: &[u8]) -> u64 {
+        sum(bytes)
+    }
+}
+
+impl Load for Tiny {
+    const BODY: &'static str = "Tiny { u64, u32 }";
+    const SIZE: usize = 12;
+
+    fn produce(id: u64) -> Tiny {
+        Tiny { id, value: id as u32 }
+    }
+
+    fn sum(&self) -> u64 {
+        self.id + u64::from(self.value)
+    }
+}
+
+impl Load for Msg64 {
+    const BODY: &'static str = "enum: u64, String, Vec<u32>, Vec<u8>";
+    const SIZE: usize = 64;
+
+    fn produce(id: u64) -> Msg64 {
+        Msg64::Request { id, name: "readme.m".into(), tags: vec![id as u32; 2], body: vec![id as u8; 12] }
+    }
+
+    fn sum(&self) -> u64 {
+        match self {
+            Msg64::Ping => 0,
+            Msg64::Request { id, name, tags, body } => {
+                id + sum(name.as_bytes()) + tags.iter().map(|&tag| u64::from(tag)).sum::<u64>() + sum(body)
+            }
+        }
+    }
+}
+
+impl Load for Bulk {
+    const BODY: &'static str = "Vec<u8> of 64 KiB";
+    const SIZE: usize = 8 + (64 << 10);
+
+    fn produce(id: u64) -> Bulk {
+        Bulk { body: vec![id as u8; 64 << 10] }
+    }
+
+    fn sum(&self) -> u64 {
+        sum(&self.body)
+    }
+}
+
+fn sum(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|&byte| u64::from(byte)).sum()
+}
+
+/// One contestant: makes so many round trips.
+type Trips = Box<dyn FnMut(u64) -> Result<()>>;
+
+fn same_thread<T: Load>() -> Result<[Trips; 2]> {
+    let (near, far) = Channel::<T>::pair()?;
+    let (raw_near, raw_far) = raw::Socket::pair_like(std::os::fd::AsFd::as_fd(&near))?;
+    let mut buffer = raw::Buffer::new();
+    let raw = move |trips| {
+        for id in 0..trips {
+            for (from, to) in [(&raw_near, &raw_far), (&raw_far, &raw_near)] {
+                send_raw::<T>(from, &mut buffer, id)?;
+                black_box(receive_raw::<T>(to, &mut buffer)?);
+            }
+        }
+        Ok(())
+    };
+    let ours = move |trips| {
+        for id in 0..trips {
+            for (from, to) in [(&near, &far), (&far, &near)] {
+                from.send(T::produce(id)).map_err(|error| error.to_string())?;
+                black_box(to.recv()?.sum());
+            }
+        }
+        Ok(())
+    };
+    Ok([Box::new(raw), Box::new(ours)])
+}
+
+/// With the other end in a child process, pinned to a processor of its own or to the same.
+fn two_processes<T: Load>(here: usize, there: usize) -> Result<[Trips; 2]> {
+    let child = ForkedProcess::spawn(move |channel: Channel<T>| {
+        raw::pin(there)?;
+        for (id, message) in (0..).zip(&channel) {
+            black_box(message?.sum());
+            channel.send(T::produce(id))?;
+        }
+        std::io::Result::Ok(())
+    })?;
+    let (raw_near, raw_far) = raw::Socket::pair_like(std::os::fd::AsFd::as_fd(child.channel()))?;
+    let raw_child = ForkedProcess::<(), ()>::spawn(move |_| {
+        raw::pin(there)?;
+        let mut buffer = raw::Buffer::new();
+        for id in 0.. {
+            if receive_raw::<T>(&raw_far, &mut buffer)?.is_none() {
+                break;
+            }
+            send_raw::<T>(&raw_far, &mut buffer, id)?;
+        }
+        std::io::Result::Ok(())
+    })?;
+    raw::pin(here)?;
+    let mut buffer = raw::Buffer::new();
+    let raw = move |trips| {
+        let _alive = &raw_child;
+        for id in 0..trips {
+            send_raw::<T>(&raw_near, &mut buffer, id)?;
+            black_box(receive_raw::<T>(&raw_near, &mut buffer)?);
+        }
+        Ok(())
+    };
+    let ours = move |trips| {
+        for id in 0..trips {
+            child.send(T::produce(id)).map_err(|error| error.to_string())?;
+            black_box(child.recv()?.sum());
+        }
+        Ok(())
+    };
+    Ok([Box::new(raw), Box::new(ours)])
+}
+
+fn send_raw<T: Load>(socket: &raw::Socket, buffer: &mut raw::Buffer, id: u64) -> std::io::Result<()> {
+    T::produce_raw(id, buffer.body(T::SIZE));
+    socket.send(buffer, T::SIZE)
+}
+
+fn receive_raw<T: Load>(socket: &raw::Socket, buffer: &mut raw::Buffer) -> std::io::Result<Option<u64>> {
+    Ok(socket.receive(buffer)?.map(|length| T::sum_raw(buffer.body(length))))
+}
+
+/// Decoding alone: the library's decoder, which trusts nothing, against bincode's, which has no budgets.
+fn decoding<T: Load>() -> Result<[Trips; 2]> {
+    let config = bincode::config::legacy();
+    let body = bench::encode(&T::produce(7))?;
+    assert_eq!(body.len(), T::SIZE, "the size that is printed");
+    let same = body.clone();
+    let bincode = move |times| {
+        for _ in 0..times {
+            black_box(bincode::serde::decode_from_slice::<T, _>(black_box(&same), config)?);
+        }
+        Ok(())
+    };
+    let ours = move |times| {
+        for _ in 0..times {
+            black_box(bench::decode::<T>(black_box(&body))?);
+        }
+        Ok(())
+    };
+    Ok([Box::new(bincode), Box::new(ours)])
+}
+
+struct Options {
+    json: bool,
+    /// How many turns each contestant has, and how long one is.
+    turns: usize,
+    turn: Duration,
+}
+
+impl Options {
+    /// Measures two contestants in turns and prints a line.
+    fn compare<T: Load>(&self, bench: &str, mode: &str, [mut raw, mut ours]: [Trips; 2]) -> Result<()> {
+        let trips = self.calibrate(&mut raw)?;
+        time(&mut ours, trips)?;
+        let mut turns = Vec::new();
+        for turn in 0..self.turns {
+            // Each goes first as often as the other.
+            let (first, second) = if turn % 2 == 0 { (&mut raw, &mut ours) } else { (&mut ours, &mut raw) };
+            let (first, second) = (time(first, trips)?, time(second, trips)?);
+            turns.push(if turn % 2 == 0 { (first, second) } else { (second, first) });
+        }
+        let sorted = |of: fn(&(f64, f64)) -> f64| {
+            let mut values: Vec<f64> = turns.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let (raw, ours, ratio) = (sorted(|turn| turn.0), sorted(|turn| turn.1), sorted(|turn| turn.1 / turn.0));
+        let at = |values: &[f64], quarter: usize| values[(values.len() - 1) * quarter / 4];
+        let (raw, ours, size, body) = (at(&raw, 2), at(&ours, 2), T::SIZE, T::BODY);
+        let (low, middle, high) = (at(&ratio, 1), at(&ratio, 2), at(&ratio, 3));
+        if self.json {
+            let line = serde_json::json!({
+                "bench": bench, "mode": mode, "size": size, "body": body,
+                "raw": raw.round(), "ours": ours.round(), "ratio": middle, "ratio_low": low, "ratio_high": high,
+            });
+            println!("{line}");
+        } else {
+            println!("{bench:<10} {mode:<12} {size:>6} B  {raw:>9.0} ns {ours:>9.0} ns  {middle:>5.2}× ({low:.2}–{high:.2})  {body}");
+        }
+        Ok(())
+    }
+
+    /// How many trips fill a turn; warms up on the way.
+    fn calibrate(&self, trips: &mut Trips) -> Result<u64> {
+        let mut count = 1;
+        while time(trips, count)? * (count as f64) < self.turn.as_nanos() as f64 {
+            count *= 2;
+        }
+        Ok(count)
+    }
+}
+
+/// Nanoseconds a trip.
+fn time(trips: &mut Trips, count: u64) -> Result<f64> {
+    let start = Instant::now();
+    trips(count)?;
+    Ok(start.elapsed().as_nanos() as f64 / count as f64)
+}
+
+fn measure<T: Load>(options: &Options, processors: &[usize]) -> Result<()> {
+    options.compare::<T>("round trip", "same thread", same_thread::<T>()?)?;
+    if let [first, second, ..] = *processors {
+        options.compare::<T>("round trip", "two cores", two_processes::<T>(first, second)?)?;
+    }
+    if let [first, ..] = *processors {
+        options.compare::<T>("round trip", "one core", two_processes::<T>(first, first)?)?;
+    }
+    options.compare::<T>("decode", "bincode", decoding::<T>()?)
+}
+
+/// What the numbers were measured on.
+fn machine() -> Result<String> {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
+    let models: Vec<&str> =
+        cpus.lines().filter(|line| line.starts_with("model name")).filter_map(|line| line.split(": ").nth(1)).collect();
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let date = String::from_utf8(Command::new("date").arg("+%Y-%m-%d").output()?.stdout)?;
+    Ok(format!("{} × {}, Linux {}, {}", models.len(), models.first().unwrap_or(&"unknown"), kernel.trim(), date.trim()))
+}
+
+fn main() -> Result<()> {
+    let given = |option| std::env::args().any(|argument| argument == option);
+    let (turns, turn) = if given("--quick") { (3, 1) } else { (101, 10) };
+    let options = Options { json: given("--json"), turns, turn: Duration::from_millis(turn) };
+    let machine = machine()?;
+    if options.json {
+        println!("{}", serde_json::json!({ "machine": machine }));
+    } else {
+        println!("{machine}\n");
+        println!("{:<10} {:<12} {:>8}  {:>12} {:>12}  ratio (middle half)", "bench", "mode", "size", "raw", "ours");
+    }
+    let processors = raw::processors()?;
+    raw::pin(*processors.first().ok_or("no processor")?)?;
+    measure::<Tiny>(&options, &processors)?;
+    measure::<Msg64>(&options, &processors)?;
+    measure::<Bulk>(&options, &processors)
+}

@@ -1,0 +1,23 @@
+//! The body codec alone, for `benches/`: what encoding and decoding cost without a channel around them.
+
+use crate::error::{Fault, SendFault};
+use crate::limits::Limits;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The body of a message without descriptors and blobs.
+///
+/// # Errors
+///
+/// Those of sending it.
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, SendFault> {
+    Ok(super::encode(message, &Limits::default(), None)?.body.as_slice().to_vec())
+}
+
+/// Decodes a body by the library's own decoder, with all its budgets.
+///
+/// # Errors
+///
+/// Those of receiving it.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    Ok(super::decoder::decode(body, &Limits::default())?)
+}
