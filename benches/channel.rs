@@ -186,18 +186,21 @@ fn receive_raw<T: Load>(socket: &raw::Socket, buffer: &mut raw::Buffer) -> std::
 /// Decoding alone: the library's decoder, which trusts nothing, against bincode's, which has no budgets.
 fn decoding<T: Load>() -> Result<[Trips; 2]> {
     let config = bincode::config::legacy();
-    let body = bench::encode(&T::produce(7))?;
-    assert_eq!(body.len(), T::SIZE, "the size that is printed");
-    let same = body.clone();
+    let body = || -> Result<raw::Buffer> {
+        let mut received = raw::Buffer::new();
+        received.body(T::SIZE).copy_from_slice(&bench::encode(&T::produce(7))?);
+        Ok(received)
+    };
+    let (mut theirs, mut same) = (body()?, body()?);
     let bincode = move |times| {
         for _ in 0..times {
-            black_box(bincode::serde::decode_from_slice::<T, _>(black_box(&same), config)?);
+            black_box(bincode::serde::decode_from_slice::<T, _>(black_box(theirs.body(T::SIZE)), config)?);
         }
         Ok(())
     };
     let ours = move |times| {
         for _ in 0..times {
-            black_box(bench::decode::<T>(black_box(&body))?);
+            black_box(bench::decode::<T>(black_box(same.body(T::SIZE)))?);
         }
         Ok(())
     };
@@ -275,8 +278,7 @@ fn measure<T: Load>(options: &Options, processors: &[usize]) -> Result<()> {
 /// What the numbers were measured on.
 fn machine() -> Result<String> {
     let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
-    let models: Vec<&str> =
-        cpus.lines().filter(|line| line.starts_with("model name")).filter_map(|line| line.split(": ").nth(1)).collect();
+    let models: Vec<&str> = cpus.lines().filter(|line| line.starts_with("model name")).filter_map(|line| line.split(": ").nth(1)).collect();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let date = String::from_utf8(Command::new("date").arg("+%Y-%m-%d").output()?.stdout)?;
     Ok(format!("{} × {}, Linux {}, {}", models.len(), models.first().unwrap_or(&"unknown"), kernel.trim(), date.trim()))

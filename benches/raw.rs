@@ -18,30 +18,30 @@ const PAGE: usize = 4096;
 const PAGE_OFFSET: usize = 64;
 
 /// The bytes of packets, sent from here and received into here; one per thread, as in the library.
-pub struct Buffer {
+pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
 }
 
 impl Buffer {
-    pub fn new() -> Buffer {
+    pub(crate) fn new() -> Buffer {
         let bytes = vec![0; ROOM + PAGE];
         let start = (PAGE + PAGE_OFFSET - bytes.as_ptr().addr() % PAGE) % PAGE;
         Buffer { bytes, start }
     }
 
     /// The first `len` bytes of the body.
-    pub fn body(&mut self, len: usize) -> &mut [u8] {
+    pub(crate) fn body(&mut self, len: usize) -> &mut [u8] {
         &mut self.bytes[self.start..self.start + len]
     }
 }
 
 /// One end of a pair.
-pub struct Socket(OwnedFd);
+pub(crate) struct Socket(OwnedFd);
 
 impl Socket {
     /// Two connected sockets with a send queue like that of `model`.
-    pub fn pair_like(model: BorrowedFd<'_>) -> io::Result<(Socket, Socket)> {
+    pub(crate) fn pair_like(model: BorrowedFd<'_>) -> io::Result<(Socket, Socket)> {
         let mut queue: libc::c_int = 0;
         let mut length = size_of::<libc::c_int>() as libc::socklen_t;
         let fd = model.as_raw_fd();
@@ -56,13 +56,15 @@ impl Socket {
         let half = queue / 2;
         for end in [&left, &right] {
             // SAFETY: the kernel reads one int.
-            check(unsafe { libc::setsockopt(end.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, (&raw const half).cast(), length) } as isize)?;
+            check(
+                unsafe { libc::setsockopt(end.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, (&raw const half).cast(), length) } as isize
+            )?;
         }
         Ok((Socket(left), Socket(right)))
     }
 
     /// Sends a header and the first `len` bytes of the buffer's body.
-    pub fn send(&self, buffer: &mut Buffer, len: usize) -> io::Result<()> {
+    pub(crate) fn send(&self, buffer: &mut Buffer, len: usize) -> io::Result<()> {
         let mut header = [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         header[8..].copy_from_slice(&(len as u64).to_le_bytes());
         let body = buffer.body(len);
@@ -77,7 +79,7 @@ impl Socket {
     }
 
     /// Receives a packet into the buffer: the length of its body, or `None` at the end.
-    pub fn receive(&self, buffer: &mut Buffer) -> io::Result<Option<usize>> {
+    pub(crate) fn receive(&self, buffer: &mut Buffer) -> io::Result<Option<usize>> {
         let mut header = [0; HEADER];
         let parts = [part(&mut header), part(buffer.body(ROOM))];
         let mut control = [MaybeUninit::<u64>::uninit(); CONTROL_WORDS];
@@ -98,7 +100,7 @@ fn part(bytes: &mut [u8]) -> libc::iovec {
 }
 
 /// The processors that this process may run on.
-pub fn processors() -> io::Result<Vec<usize>> {
+pub(crate) fn processors() -> io::Result<Vec<usize>> {
     // SAFETY: a cpu_set_t is an array of words, and zeros make it the empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: the size given is that of `set`.
@@ -108,7 +110,7 @@ pub fn processors() -> io::Result<Vec<usize>> {
 }
 
 /// Keeps the calling thread on one processor.
-pub fn pin(cpu: usize) -> io::Result<()> {
+pub(crate) fn pin(cpu: usize) -> io::Result<()> {
     // SAFETY: as in `processors`.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: `cpu` comes from `processors`, so it is below CPU_SETSIZE.

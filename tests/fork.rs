@@ -38,6 +38,7 @@ trials!(
     a_detached_child_goes_on_and_is_reaped_later,
     everything_works_without_pidfds,
     a_fork_that_fails_leaves_nothing,
+    what_was_captured_may_fork_when_it_is_dropped,
     an_end_taken_out_of_its_handle_can_be_given_to_a_sibling,
     the_child_has_the_parents_descriptors_and_its_end,
     the_lectures_fork_joins,
@@ -81,7 +82,7 @@ struct OtherThread(Option<(mpsc::Sender<()>, std::thread::JoinHandle<()>)>);
 impl OtherThread {
     fn start() -> OtherThread {
         let (sender, receiver) = mpsc::channel();
-        OtherThread(Some((sender, std::thread::spawn(move || drop(receiver.recv())))))
+        OtherThread(Some((sender, std::thread::spawn(move || receiver.recv().unwrap_or(())))))
     }
 }
 
@@ -357,6 +358,18 @@ fn a_fork_that_fails_leaves_nothing() {
     let error = ForkedProcess::spawn(move |_: Channel<()>| drop(captured)).unwrap_err();
     assert!(matches!(&error, ForkError::System(error) if error.call == "fork" && error.source.raw_os_error() == Some(libc::EAGAIN)));
     assert_eq!(witness.strong_count(), 0, "the closure is dropped");
+}
+
+fn what_was_captured_may_fork_when_it_is_dropped() {
+    struct Forks;
+    impl Drop for Forks {
+        fn drop(&mut self) {
+            assert!(waiting().wait().unwrap().success());
+        }
+    }
+    let _ledger = FdLedger::open().unwrap();
+    let forks = Forks;
+    assert!(ends(move || drop(forks)).success());
 }
 
 fn an_end_taken_out_of_its_handle_can_be_given_to_a_sibling() {

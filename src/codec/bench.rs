@@ -1,4 +1,4 @@
-//! The body codec alone, for `benches/`: what encoding and decoding cost without a channel around them.
+//! The body codec alone, for `benches/` and tests: what encoding and decoding cost, and stay within, without a channel around them.
 
 use crate::error::{Fault, SendFault};
 use crate::limits::Limits;
@@ -20,4 +20,13 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, SendFault> {
 /// Those of receiving it.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     Ok(super::decoder::decode(body, &Limits::default())?)
+}
+
+/// The same within other limits than the default.
+///
+/// # Errors
+///
+/// Those of receiving it.
+pub fn decode_within<T: DeserializeOwned>(body: &[u8], limits: &Limits) -> Result<T, Fault> {
+    Ok(super::decoder::decode(body, limits)?)
 }

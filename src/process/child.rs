@@ -10,6 +10,7 @@ use crate::sys::socket::Direction;
 use std::ops::Deref;
 use std::os::fd::BorrowedFd;
 use std::process::Termination;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A child process, and the parent's end of the channel to it: it sends `S` and receives `R` as a [`Channel`] does.
@@ -81,11 +82,10 @@ impl<S, R> Child<S, R> {
 
     fn fork<T: Termination>(safety: Safety, child: impl FnOnce(Channel<R, S>) -> T) -> Result<Child<S, R>, ForkError> {
         let (ours, theirs) = Channel::pair().map_err(SystemError::in_call("socketpair"))?;
+        let end = Arc::downgrade(ours.end());
         let mut ours = Some(ours);
-        let (process, mut siblings) = fork(safety, || drop(ours.take()), move || child(theirs))?;
-        let channel = ours.unwrap_or_else(|| unreachable!("taken in the child only"));
-        siblings.add(channel.end());
-        Ok(Child { channel, process })
+        let process = fork(safety, Some(end), || drop(ours.take()), move || child(theirs))?;
+        Ok(Child { channel: ours.unwrap_or_else(|| unreachable!("taken in the child only")), process })
     }
 
     /// The channel, which is also what the handle dereferences to.

@@ -3,11 +3,12 @@
 use super::handle::Process;
 use super::panic;
 use super::siblings::Siblings;
-use crate::channel::channel;
+use crate::channel::{End, channel};
 use crate::error::SystemError;
 use crate::sys::process::{self, ForkPermit};
 use std::io::{self, ErrorKind, Write};
 use std::process::{ExitCode, Termination};
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 /// Why no process was forked. Nothing of it is left behind; the closure has been dropped.
@@ -64,20 +65,23 @@ fn permit(safety: Safety) -> Result<ForkPermit, ForkError> {
     }
 }
 
-/// Forks; the child runs `child` and ends with its exit code. `prepare` runs first in the child, to close what is the parent's.
+/// Forks; the child runs `child` and ends with its exit code. `prepare` runs first in the child, to close what is the parent's;
+/// `parents_end` is closed in children that are forked later.
 pub(super) fn fork<T: Termination>(
     safety: Safety,
+    parents_end: Option<Weak<End>>,
     prepare: impl FnOnce(),
     child: impl FnOnce() -> T,
-) -> Result<(Process, Siblings), ForkError> {
+) -> Result<Process, ForkError> {
     let permit = permit(safety)?;
     Process::reap_detached();
     let (report_to, reports) = channel().map_err(SystemError::in_call("socketpair"))?;
     // Text that waits in a buffer would come out of both processes.
     let _ = io::stdout().flush();
     process::flush_c_streams();
-    let siblings = Siblings::lock();
-    let mut inherited = Some((siblings, reports));
+    // Each is taken in the child; what is left of them is the parent's.
+    let mut inherited = Some((Siblings::lock(), reports));
+    let mut child = Some(child);
     let forked = process::fork(permit, || {
         if let Some((siblings, reports)) = inherited.take() {
             drop(reports);
@@ -85,7 +89,7 @@ pub(super) fn fork<T: Termination>(
             siblings.close_all();
         }
         panic::reporting(report_to, || {
-            let code = exit_code(child().report());
+            let code = child.take().map_or(0, |child| exit_code(child().report()));
             // Not where other threads may have held the locks of these at the fork.
             if safety == Safety::Checked {
                 let _ = io::stdout().flush();
@@ -94,9 +98,15 @@ pub(super) fn fork<T: Termination>(
             code
         })
     });
-    let pid = forked.map_err(SystemError::in_call("fork"))?;
-    let (siblings, reports) = inherited.unwrap_or_else(|| unreachable!("taken in the child only"));
-    Ok((Process::new(pid, reports), siblings))
+    let (mut siblings, reports) = inherited.unwrap_or_else(|| unreachable!("taken in the child only"));
+    let process = forked.map(|pid| Process::new(pid, reports));
+    if process.is_ok() {
+        parents_end.into_iter().for_each(|end| siblings.add(end));
+    }
+    // Unlocked before the closure goes: destructors of what it captured may fork, or wait for a child.
+    drop(siblings);
+    drop(child);
+    Ok(process.map_err(SystemError::in_call("fork"))?)
 }
 
 /// The number in an `ExitCode`, which std does not tell.

@@ -40,7 +40,7 @@ impl ForkedProcess {
     pub fn spawn<T: Termination>(child: impl FnOnce(Socket) -> T + 'static, sockets: (Socket, Socket)) -> Result<ForkedProcess, ForkError> {
         let (left, right) = sockets;
         let mut right = Some(right);
-        let (process, _) = fork(Safety::Checked, || drop(right.take()), move || child(left))?;
+        let process = fork(Safety::Checked, None, || drop(right.take()), move || child(left))?;
         let socket = right.unwrap_or_else(|| unreachable!("taken in the child only"));
         Ok(ForkedProcess { socket, process })
     }

@@ -20,9 +20,9 @@ impl Siblings {
     }
 
     /// Lists the parent's end of a child that has just been forked.
-    pub(super) fn add(&mut self, end: &Arc<End>) {
+    pub(super) fn add(&mut self, end: Weak<End>) {
         self.0.retain(|end| end.strong_count() > 0);
-        self.0.push(Arc::downgrade(end));
+        self.0.push(end);
     }
 
     /// Takes an end off the list, because it is somebody's own channel from now on.

@@ -1,0 +1,426 @@
+//! Decoding stays within bounds: whatever a body says, it ends in a value or a typed error after bounded work, memory and stack.
+//!
+//! Each test runs on the main stack and on threads of 128 and 64 KiB, in a process that may have 256 MiB of address space.
+
+#[path = "support/heap.rs"]
+mod heap;
+mod support;
+
+use breezeway::__private::bench;
+use breezeway::testing::{RawPeer, packet};
+use breezeway::{DecodeError, Fault, Limits, Message, RecvError};
+use heap::Heap;
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
+use std::ffi::CString;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[global_allocator]
+static HEAP: Heap = Heap;
+
+trials!(
+    lengths_that_nothing_backs_are_refused,
+    collections_of_nothing_are_refused,
+    nesting_is_refused,
+    nesting_without_a_depth_limit_ends_with_the_stack,
+    nested_claims_of_room_are_bounded,
+    sixteen_mebibytes_of_zeros_are_refused,
+    work_is_bounded_by_the_budget,
+    the_expansion_limit_is_kept,
+    honest_messages_pass,
+    the_controls_notice,
+);
+
+const ADDRESS_SPACE: u64 = 256 << 20;
+
+/// What decoding may hold at one moment, in bytes: a collection that grows is there twice, once with half its room; room made in
+/// advance comes on top.
+fn bound(body: &[u8], limits: &Limits) -> usize {
+    3 * budget(body.len(), limits) + (2 << 20)
+}
+
+fn budget(len: usize, limits: &Limits) -> usize {
+    limits.max_expansion * len + 64 * 1024
+}
+
+fn on_every_stack(test: fn()) {
+    support::set_limit(libc::RLIMIT_AS, ADDRESS_SPACE);
+    test();
+    for kib in [128, 64] {
+        std::thread::Builder::new().stack_size(kib << 10).spawn(test).unwrap().join().unwrap_or_else(|_| panic!("on {kib} KiB"));
+    }
+}
+
+/// Receives a body through a socket, holding the decoder to its memory bound.
+fn receive<T: DeserializeOwned>(body: &[u8], limits: Limits) -> Result<T, DecodeError> {
+    let (peer, receiver) = RawPeer::of_receiver::<T>().unwrap();
+    let receiver = receiver.with_limits(limits);
+    // Makes the receive buffer, which the thread keeps.
+    peer.send(b"short", &[]).unwrap();
+    assert!(receiver.recv().is_err());
+    peer.send(&packet(body, &[], 0), &[]).unwrap();
+    let (received, peak) = Heap::peak(|| receiver.recv());
+    let name = std::any::type_name::<T>();
+    assert!(peak <= bound(body, &limits), "{name} of {} bytes held {peak} bytes", body.len());
+    match received {
+        Ok(value) => Ok(value),
+        Err(RecvError::Fault(Fault::Decode(error))) => Err(error),
+        Err(error) => panic!("{name}: {error:?}"),
+    }
+}
+
+#[track_caller]
+fn refused<T: DeserializeOwned>(body: &[u8], error: &DecodeError) {
+    match receive::<T>(body, Limits::new()) {
+        Ok(_) => panic!("{} was received", std::any::type_name::<T>()),
+        Err(found) => assert_eq!(found, *error, "{}", std::any::type_name::<T>()),
+    }
+}
+
+fn too_expansive(body: &[u8]) -> DecodeError {
+    DecodeError::TooExpansive { limit: budget(body.len(), &Limits::new()) }
+}
+
+/// A length, and `filler` zeros behind it.
+fn claim(length: u64, filler: usize) -> Vec<u8> {
+    let mut body = length.to_le_bytes().to_vec();
+    body.resize(8 + filler, 0);
+    body
+}
+
+/// A value of no bytes that counts how often it is decoded.
+struct Tick;
+
+static TICKS: AtomicUsize = AtomicUsize::new(0);
+
+impl<'de> Deserialize<'de> for Tick {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Tick, D::Error> {
+        TICKS.fetch_add(1, Ordering::Relaxed);
+        Ok(Tick)
+    }
+}
+
+impl Serialize for Tick {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+/// The same types and tests with the derive of this library and with serde's own.
+macro_rules! shapes {
+    ($module:ident, derived: $derived:literal, $derive:meta $(, $ticks:meta)?) => {
+        mod $module {
+            use super::*;
+
+            #[$derive]
+            struct Of<T>(T);
+
+            #[$derive]
+            #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+            struct Skip {
+                #[serde(skip)]
+                _number: u64,
+            }
+
+            #[$derive]
+            #[derive(Debug, PartialEq)]
+            enum Thin {
+                Nil,
+                Cons(Box<Thin>),
+            }
+
+            #[$derive]
+            enum Fat {
+                Nil,
+                Cons(Box<Fat>),
+                Large([u64; 32]),
+                Named { text: String, more: Option<Box<Fat>>, tail: [u64; 32] },
+            }
+
+            #[$derive]
+            struct Sequence(Vec<Sequence>);
+
+            #[$derive]
+            struct Large {
+                parts: Vec<Large>,
+                padding: Option<[u64; 28]>,
+            }
+
+            #[$derive]
+            struct Map(HashMap<u8, Map>);
+
+            #[$derive]
+            struct Tree(BTreeMap<u8, Tree>);
+
+            #[$derive]
+            struct Ticks {
+                $(#[$ticks])?
+                list: Vec<Tick>,
+            }
+
+            pub(super) fn lengths() {
+                const HUGE: u64 = 1 << 36;
+                let huge = DecodeError::Truncated { missing: HUGE as usize };
+                for filler in [0, 1000] {
+                    let missing = DecodeError::Truncated { missing: HUGE as usize - filler };
+                    refused::<Of<String>>(&claim(HUGE, filler), &missing);
+                    refused::<Of<CString>>(&claim(HUGE, filler), &missing);
+                    refused::<Of<Box<str>>>(&claim(HUGE, filler), &missing);
+                    // Bytes by this library's derive, numbers by serde's.
+                    let bytes = if $derived { missing } else { DecodeError::Truncated { missing: 1 } };
+                    refused::<Of<Vec<u8>>>(&claim(HUGE, filler), &bytes);
+                    refused::<Of<Vec<u64>>>(&claim(HUGE, filler), &DecodeError::Truncated { missing: 8 });
+                    refused::<Of<VecDeque<u64>>>(&claim(HUGE, filler), &DecodeError::Truncated { missing: 8 });
+                    refused::<Of<HashMap<u64, u64>>>(&claim(HUGE, 0), &DecodeError::Truncated { missing: 8 });
+                }
+                refused::<Of<Vec<String>>>(&claim(1 << 36, 0), &DecodeError::Truncated { missing: 8 });
+                refused::<Of<Option<String>>>(&[[1].as_slice(), &HUGE.to_le_bytes()].concat(), &huge);
+                refused::<Of<String>>(&claim(u64::MAX, 0), &DecodeError::Truncated { missing: usize::MAX });
+            }
+
+            pub(super) fn nothing() {
+                for filler in [0, 100_000] {
+                    let body = claim(1 << 60, filler);
+                    let limit = too_expansive(&body);
+                    refused::<Of<Vec<()>>>(&body, &limit);
+                    refused::<Of<VecDeque<()>>>(&body, &limit);
+                    refused::<Of<LinkedList<()>>>(&body, &limit);
+                    refused::<Of<BinaryHeap<()>>>(&body, &limit);
+                    refused::<Of<Vec<Skip>>>(&claim(1 << 28, filler), &limit);
+                    refused::<Of<LinkedList<Skip>>>(&claim(1 << 28, filler), &limit);
+                    refused::<Of<Vec<((), ())>>>(&body, &limit);
+                    refused::<Of<Vec<[Skip; 3]>>>(&body, &limit);
+                    // By this library's derive the second is refused; serde's own throws all but the last away.
+                    let twice = |expected: &str| if $derived { DecodeError::Invalid { expected: expected.into() } } else { limit.clone() };
+                    refused::<Of<HashMap<(), ()>>>(&body, &twice("a map with no key twice"));
+                    refused::<Of<BTreeMap<(), Skip>>>(&body, &twice("a map with keys in ascending order"));
+                    refused::<Of<BTreeSet<()>>>(&body, &twice("a set in ascending order"));
+                    refused::<Of<HashSet<Skip>>>(&body, &twice("a set with no element twice"));
+                    refused::<Of<HashMap<(), HashMap<(), ()>>>>(&claim(1 << 60, 0), &DecodeError::Truncated { missing: 8 });
+                }
+            }
+
+            pub(super) fn nesting() {
+                let stairs = |step: &[u8]| step.repeat(20_000 / step.len());
+                let one = 1_u64.to_le_bytes();
+                deep::<Thin>(&stairs(&[1, 0, 0, 0]));
+                deep::<Fat>(&stairs(&[1, 0, 0, 0]));
+                // A `Named` of no text, within its own `more`.
+                deep::<Fat>(&stairs(&[3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]));
+                deep::<Sequence>(&stairs(&one));
+                deep::<Large>(&stairs(&one));
+                deep::<Map>(&stairs(&[1, 0, 0, 0, 0, 0, 0, 0, 7]));
+                deep::<Tree>(&stairs(&[1, 0, 0, 0, 0, 0, 0, 0, 7]));
+            }
+
+            pub(super) fn nesting_without_limit() {
+                let limits = Limits::new().max_depth(usize::MAX).max_expansion(100_000);
+                let ends_with_the_stack = |error: Option<DecodeError>| assert_eq!(error, Some(DecodeError::StackExhausted));
+                let stairs = |step: &[u8]| step.repeat((1 << 20) / step.len());
+                ends_with_the_stack(decode::<Thin>(&stairs(&[1, 0, 0, 0]), limits));
+                ends_with_the_stack(decode::<Fat>(&stairs(&[1, 0, 0, 0]), limits));
+                ends_with_the_stack(decode::<Fat>(&stairs(&[3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]), limits));
+                ends_with_the_stack(decode::<Sequence>(&stairs(&1_u64.to_le_bytes()), limits));
+                ends_with_the_stack(decode::<Large>(&stairs(&1_u64.to_le_bytes()), limits));
+                ends_with_the_stack(decode::<Map>(&stairs(&[1, 0, 0, 0, 0, 0, 0, 0, 7]), limits));
+                ends_with_the_stack(decode::<Tree>(&stairs(&[1, 0, 0, 0, 0, 0, 0, 0, 7]), limits));
+            }
+
+            pub(super) fn claims_of_room() {
+                let many = (1_u64 << 60).to_le_bytes();
+                deep::<Sequence>(&many.repeat(2_000));
+                deep::<Large>(&many.repeat(2_000));
+                let keyed = [many.as_slice(), &[7]].concat();
+                deep::<Map>(&keyed.repeat(2_000));
+                deep::<Tree>(&keyed.repeat(2_000));
+            }
+
+            pub(super) fn zeros() {
+                let mut zeros = vec![0; 16 << 20];
+                let limits = Limits::new().max_message(16 << 20);
+                let left = |taken: usize| DecodeError::TrailingBytes { count: (16 << 20) - taken };
+                let check = |found: Option<DecodeError>, error: DecodeError| assert_eq!(found, Some(error));
+                check(decode::<Of<u64>>(&zeros, limits), left(8));
+                check(decode::<Of<Vec<u64>>>(&zeros, limits), left(8));
+                check(decode::<Of<String>>(&zeros, limits), left(8));
+                check(decode::<Thin>(&zeros, limits), left(4));
+                check(decode::<Large>(&zeros, limits), left(9));
+                check(decode::<Map>(&zeros, limits), left(8));
+                // And as many elements as there can be.
+                zeros[..8].copy_from_slice(&(1_u64 << 32).to_le_bytes());
+                let missing = |missing| DecodeError::Truncated { missing };
+                check(decode::<Of<Vec<Option<u8>>>>(&zeros, limits), missing(1));
+                check(decode::<Of<Vec<String>>>(&zeros, limits), missing(8));
+                check(decode::<Of<Vec<Thin>>>(&zeros, limits), missing(4));
+                check(decode::<Of<LinkedList<Vec<()>>>>(&zeros, limits), missing(8));
+                let tight = limits.max_expansion(4);
+                check(decode::<Of<Vec<Option<String>>>>(&zeros, tight), DecodeError::TooExpansive { limit: budget(16 << 20, &tight) });
+                check(decode::<Of<Vec<Large>>>(&zeros, tight), DecodeError::TooExpansive { limit: budget(16 << 20, &tight) });
+            }
+
+            pub(super) fn work() {
+                let body = claim(u64::MAX, 1 << 20);
+                let before = TICKS.load(Ordering::Relaxed);
+                refused::<Ticks>(&body, &too_expansive(&body));
+                let ticks = TICKS.load(Ordering::Relaxed) - before;
+                let most = budget(body.len(), &Limits::new()) / 32;
+                assert!((most / 2..=most).contains(&ticks), "{ticks} elements");
+            }
+
+            pub(super) fn honest() {
+                fn passes<T: Serialize + DeserializeOwned>(value: T) {
+                    let body = bench::encode(&value).unwrap();
+                    let back = receive::<T>(&body, Limits::new()).unwrap_or_else(|error| panic!("{}: {error}", std::any::type_name::<T>()));
+                    assert_eq!(bench::encode(&back).unwrap(), body);
+                }
+                passes(Of(vec![7_u8; 100_000]));
+                passes(Of((0..100_000).collect::<Vec<u32>>()));
+                passes(Of((0..100_000).map(|number| number.to_string()).collect::<Vec<String>>()));
+                passes(Of(vec![None::<String>; 10_000]));
+                passes(Of(vec![Vec::<u64>::new(); 10_000]));
+                passes(Of(vec![Vec::<Option<[u64; 30]>>::new(); 10_000]));
+                passes(Of((0..10_000).map(|_| HashMap::<u64, u64>::new()).collect::<Vec<_>>()));
+                passes(Of((0..10_000_u64).map(|key| (key, key.to_string())).collect::<BTreeMap<_, _>>()));
+                passes(Of((0..10_000_u32).map(|key| (key, vec![key])).collect::<LinkedList<_>>()));
+                passes(Of(vec![(); 1_000]));
+                passes(Of((0..1_000).map(|_| Skip::default()).collect::<Vec<_>>()));
+                passes(Fat::Named { text: "x".into(), more: Some(Box::new(Fat::Large([7; 32]))), tail: [1; 32] });
+                passes((0..20).fold(Thin::Nil, |tail, _| Thin::Cons(Box::new(tail))));
+            }
+
+            /// A hundred levels pass on a main stack.
+            pub(super) fn honest_nesting() {
+                let thin = [[1, 0, 0, 0].repeat(100), vec![0; 4]].concat();
+                assert!(receive::<Thin>(&thin, Limits::new()).is_ok());
+                assert!(receive::<Fat>(&thin, Limits::new()).is_ok());
+                let sequence = [1_u64.to_le_bytes().repeat(60), vec![0; 8]].concat();
+                assert!(receive::<Sequence>(&sequence, Limits::new()).is_ok());
+            }
+
+            pub(super) fn expansion() {
+                let body = bench::encode(&Of(vec![None::<String>; 10_000])).unwrap();
+                let limits = Limits::new().max_expansion(10);
+                let error = DecodeError::TooExpansive { limit: budget(body.len(), &limits) };
+                assert_eq!(receive::<Of<Vec<Option<String>>>>(&body, limits).err(), Some(error));
+                let maps: Vec<(u64, HashMap<u64, ()>)> = (0..20_000).map(|key| (key, HashMap::new())).collect();
+                let body = bench::encode(&Of(maps)).unwrap();
+                let limits = Limits::new().max_expansion(1);
+                let error = DecodeError::TooExpansive { limit: budget(body.len(), &limits) };
+                assert_eq!(receive::<Of<HashMap<u64, HashMap<u64, ()>>>>(&body, limits).err(), Some(error));
+                assert!(receive::<Of<HashMap<u64, HashMap<u64, ()>>>>(&body, Limits::new()).is_ok());
+            }
+        }
+    };
+}
+
+shapes!(derived, derived: true, derive(Message), message(opaque = "v1"));
+shapes!(plain, derived: false, derive(Serialize, Deserialize));
+
+/// Refused for its nesting: by the limit, or on a small stack by that.
+fn deep<T: DeserializeOwned>(body: &[u8]) {
+    let name = std::any::type_name::<T>();
+    match receive::<T>(body, Limits::new()) {
+        Err(DecodeError::TooDeep { limit: 128 }) => {}
+        Err(DecodeError::StackExhausted) if on_a_thread() => {}
+        Err(error) => panic!("{name}: {error:?}"),
+        Ok(_) => panic!("{name} was received"),
+    }
+}
+
+/// Decodes without a socket, which carries no 16 MiB.
+fn decode<T: DeserializeOwned>(body: &[u8], limits: Limits) -> Option<DecodeError> {
+    let (decoded, peak) = Heap::peak(|| bench::decode_within::<T>(body, &limits));
+    assert!(peak <= bound(body, &limits), "{} of {} bytes held {peak} bytes", std::any::type_name::<T>(), body.len());
+    match decoded {
+        Ok(_) => None,
+        Err(Fault::Decode(error)) => Some(error),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+fn on_a_thread() -> bool {
+    std::thread::current().name() != Some("main")
+}
+
+fn lengths_that_nothing_backs_are_refused() {
+    on_every_stack(|| {
+        derived::lengths();
+        plain::lengths();
+    });
+}
+
+fn collections_of_nothing_are_refused() {
+    on_every_stack(|| {
+        derived::nothing();
+        plain::nothing();
+    });
+}
+
+fn nesting_is_refused() {
+    on_every_stack(|| {
+        derived::nesting();
+        plain::nesting();
+    });
+}
+
+fn nesting_without_a_depth_limit_ends_with_the_stack() {
+    on_every_stack(|| {
+        derived::nesting_without_limit();
+        plain::nesting_without_limit();
+    });
+}
+
+fn nested_claims_of_room_are_bounded() {
+    on_every_stack(|| {
+        derived::claims_of_room();
+        plain::claims_of_room();
+    });
+}
+
+fn sixteen_mebibytes_of_zeros_are_refused() {
+    on_every_stack(|| {
+        derived::zeros();
+        plain::zeros();
+    });
+}
+
+fn work_is_bounded_by_the_budget() {
+    on_every_stack(|| {
+        derived::work();
+        plain::work();
+    });
+}
+
+fn the_expansion_limit_is_kept() {
+    on_every_stack(|| {
+        derived::expansion();
+        plain::expansion();
+    });
+}
+
+fn honest_messages_pass() {
+    support::set_limit(libc::RLIMIT_AS, ADDRESS_SPACE);
+    derived::honest_nesting();
+    plain::honest_nesting();
+    on_every_stack(|| {
+        derived::honest();
+        plain::honest();
+    });
+}
+
+/// What the other tests rely on: the allocator counts, the address space is limited, a thread has the stack it was given.
+fn the_controls_notice() {
+    let (kept, peak) = Heap::peak(|| {
+        drop(Vec::<u8>::with_capacity(1 << 20));
+        vec![0_u8; 1000]
+    });
+    assert!((1 << 20..(1 << 20) + 4096).contains(&peak), "{peak}");
+    drop(kept);
+    on_every_stack(|| assert!(Vec::<u8>::new().try_reserve_exact(1 << 30).is_err(), "no GiB in 256 MiB"));
+    // What a decoder without bounds would do.
+    let (length, body) = (1_u64 << 20, claim(1 << 20, 0));
+    let (list, peak) = Heap::peak(|| bincode::serde::decode_from_slice::<LinkedList<()>, _>(&body, bincode::config::legacy()).unwrap().0);
+    assert_eq!(list.len() as u64, length);
+    assert!(peak > bound(&body, &Limits::new()));
+}
