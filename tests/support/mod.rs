@@ -154,3 +154,62 @@ pub(crate) fn spawn_unchecked<S: 'static, R: 'static>(
     // SAFETY: the tests' children send, receive and end; glibc's allocator is safe to use after a fork.
     unsafe { breezeway::process::ForkedProcess::spawn_unchecked(child) }.unwrap()
 }
+
+/// Gives up being root, if this is root, for limits that root is exempt from.
+pub(crate) fn become_nobody() {
+    const NOBODY: libc::uid_t = 65534;
+    // SAFETY: plain calls, made from the only thread of a child of the test's own.
+    if unsafe { libc::getuid() } == 0 {
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::setresuid(NOBODY, NOBODY, NOBODY) }, 0);
+    }
+    // SAFETY: as above.
+    assert_ne!(unsafe { libc::geteuid() }, 0);
+}
+
+/// Sets a socket option that is an int.
+pub(crate) fn set_option(socket: std::os::fd::BorrowedFd<'_>, name: libc::c_int, value: libc::c_int) {
+    use std::os::fd::AsRawFd;
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `value` is as long as `length` says.
+    assert_eq!(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, (&raw const value).cast(), length) }, 0);
+}
+
+pub(crate) fn set_send_buffer(socket: std::os::fd::BorrowedFd<'_>, half: libc::c_int) {
+    set_option(socket, libc::SO_SNDBUF, half);
+}
+
+/// Reads a socket option that is an int.
+pub(crate) fn option(socket: std::os::fd::BorrowedFd<'_>, name: libc::c_int) -> libc::c_int {
+    use std::os::fd::AsRawFd;
+    let (mut value, mut length) = (0, size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: `value` is as long as `length` says.
+    assert_eq!(unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut length) }, 0);
+    value
+}
+
+/// A socket of the right kind that has never had a peer.
+pub(crate) fn unconnected_seqpacket() -> std::os::fd::OwnedFd {
+    use std::os::fd::{FromRawFd, OwnedFd};
+    // SAFETY: a plain call.
+    let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
+    assert!(fd >= 0);
+    // SAFETY: just opened, and nothing else owns it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Closes 0, 1 and 2, as a program may be started; what this test says from now on goes nowhere.
+pub(crate) fn close_standard_descriptors() {
+    for fd in 0..3 {
+        // SAFETY: nothing in this test uses them.
+        unsafe { libc::close(fd) };
+    }
+}
+
+/// Bytes of memory that this process has in RAM.
+pub(crate) fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    // SAFETY: a plain call.
+    pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize
+}
