@@ -17,7 +17,7 @@ macro_rules! sending_verbs {
         ///
         /// - `Closed`: nobody can receive any more.
         /// - `Fault`: the message cannot be sent as it is.
-        pub fn send(&self, message: $message) -> Result<(), $crate::SendError<$message>>
+        pub fn send(&self, message: $message) -> Result<(), $crate::error::SendError<$message>>
         where
             $message: serde::Serialize,
         {
@@ -31,7 +31,7 @@ macro_rules! sending_verbs {
         /// # Errors
         ///
         /// As [`send`](Self::send).
-        pub fn send_ref(&self, message: &$message) -> Result<(), $crate::SendError>
+        pub fn send_ref(&self, message: &$message) -> Result<(), $crate::error::SendError>
         where
             $message: serde::Serialize + Clone,
         {
@@ -43,7 +43,7 @@ macro_rules! sending_verbs {
         /// # Errors
         ///
         /// Those of [`send`](Self::send), and `Full` when there is no room.
-        pub fn try_send(&self, message: $message) -> Result<(), $crate::TrySendError<$message>>
+        pub fn try_send(&self, message: $message) -> Result<(), $crate::error::TrySendError<$message>>
         where
             $message: serde::Serialize,
         {
@@ -55,7 +55,7 @@ macro_rules! sending_verbs {
         /// # Errors
         ///
         /// Those of [`send`](Self::send), and `Timeout`.
-        pub fn send_timeout(&self, message: $message, timeout: std::time::Duration) -> Result<(), $crate::SendTimeoutError<$message>>
+        pub fn send_timeout(&self, message: $message, timeout: std::time::Duration) -> Result<(), $crate::error::SendTimeoutError<$message>>
         where
             $message: serde::Serialize,
         {
@@ -69,7 +69,11 @@ macro_rules! sending_verbs {
         /// # Errors
         ///
         /// Those of [`send`](Self::send), and `Timeout`.
-        pub fn send_deadline(&self, message: $message, deadline: std::time::Instant) -> Result<(), $crate::SendTimeoutError<$message>>
+        pub fn send_deadline(
+            &self,
+            message: $message,
+            deadline: std::time::Instant,
+        ) -> Result<(), $crate::error::SendTimeoutError<$message>>
         where
             $message: serde::Serialize,
         {
@@ -92,7 +96,7 @@ macro_rules! receiving_verbs {
         /// - `Closed`: every sender is gone, and everything that they sent has been received.
         /// - `Fault`: what arrived is no message of this type within the [`Limits`](crate::Limits). It is gone, its descriptors are
         ///   closed, and the next message can be received.
-        pub fn recv(&self) -> Result<$message, $crate::RecvError>
+        pub fn recv(&self) -> Result<$message, $crate::error::RecvError>
         where
             $message: serde::de::DeserializeOwned,
         {
@@ -104,7 +108,7 @@ macro_rules! receiving_verbs {
         /// # Errors
         ///
         /// Those of [`recv`](Self::recv), and `Empty`.
-        pub fn try_recv(&self) -> Result<$message, $crate::TryRecvError>
+        pub fn try_recv(&self) -> Result<$message, $crate::error::TryRecvError>
         where
             $message: serde::de::DeserializeOwned,
         {
@@ -116,7 +120,7 @@ macro_rules! receiving_verbs {
         /// # Errors
         ///
         /// Those of [`recv`](Self::recv), and `Timeout`.
-        pub fn recv_timeout(&self, timeout: std::time::Duration) -> Result<$message, $crate::RecvTimeoutError>
+        pub fn recv_timeout(&self, timeout: std::time::Duration) -> Result<$message, $crate::error::RecvTimeoutError>
         where
             $message: serde::de::DeserializeOwned,
         {
@@ -128,7 +132,7 @@ macro_rules! receiving_verbs {
         /// # Errors
         ///
         /// Those of [`recv`](Self::recv), and `Timeout`.
-        pub fn recv_deadline(&self, deadline: std::time::Instant) -> Result<$message, $crate::RecvTimeoutError>
+        pub fn recv_deadline(&self, deadline: std::time::Instant) -> Result<$message, $crate::error::RecvTimeoutError>
         where
             $message: serde::de::DeserializeOwned,
         {

@@ -1,6 +1,7 @@
 //! The other end of a channel, without types: it says what it is told to.
 
 use crate::channel::{Channel, Receiver, Sender};
+use crate::error::AdoptError;
 use crate::socket::{Family, Protocol, RawPacket, Socket, SocketType, socketpair};
 use crate::wire::{BLOB_ENTRY, Header};
 use std::io::{self, IoSlice};
@@ -52,7 +53,7 @@ impl RawPeer {
         RawPeer::of()
     }
 
-    fn of<E: TryFrom<OwnedFd, Error = crate::AdoptError>>() -> io::Result<(RawPeer, E)> {
+    fn of<E: TryFrom<OwnedFd, Error = AdoptError>>() -> io::Result<(RawPeer, E)> {
         let (socket, theirs) = socketpair(Family::Unix, SocketType::SeqPacket, Protocol::None)?;
         Ok((RawPeer { socket }, E::try_from(theirs.into())?))
     }
