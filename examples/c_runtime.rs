@@ -16,10 +16,10 @@ fn main() -> io::Result<()> {
     short.print_hexadecimal(0.1);
     println!("in 8 bytes, with the zero at the end, there is room for {}", String::from_utf8_lossy(short.written()));
 
-    // More than there can ever be: an error, and no null pointer.
-    match Allocation::new(usize::MAX) {
-        Ok(_) => println!("malloc gave more memory than there is"),
-        Err(error) => println!("malloc refused {} bytes: {error}", usize::MAX),
+    // More than there is: an error, and no null pointer.
+    match Allocation::new(isize::MAX as usize) {
+        Ok(_) => println!("malloc gave half of the address space"),
+        Err(error) => println!("malloc refused half of the address space: {error}"),
     }
     Ok(())
 }

@@ -23,9 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for sender in 1..=SENDERS {
         let notes = notes.clone();
         // A channel to the parent comes with every child; this one needs only the sender that it captures.
-        children.push(ForkedProcess::spawn(move |_: Channel<(), ()>| {
-            (1..=MESSAGES).try_for_each(|number| notes.send(Note { sender, number }))
-        })?);
+        let send_all = move |_: Channel<()>| (1..=MESSAGES).try_for_each(|number| notes.send(Note { sender, number }));
+        children.push(ForkedProcess::spawn(send_all)?);
     }
     // The channel ends with its last sender, so this process must not keep one.
     drop(notes);
@@ -37,11 +36,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("every sender is gone, and the channel has ended");
 
-    for (sender, numbers) in &arrived {
-        let order = if numbers.iter().copied().eq(1..=MESSAGES) { "in order" } else { "NOT in order" };
-        println!("sender {sender}: {} messages, {order}", numbers.len());
+    for sender in 1..=SENDERS {
+        let numbers = arrived.remove(&sender).unwrap_or_default();
+        if !numbers.iter().copied().eq(1..=MESSAGES) {
+            return Err(format!("the messages of sender {sender} are not all there, or not in order: {numbers:?}").into());
+        }
+        println!("sender {sender}: {} messages, in order", numbers.len());
     }
-    for (child, sender) in children.into_iter().zip(1..) {
+    for (child, sender) in children.into_iter().zip(1..=SENDERS) {
         println!("sender {sender} {}", child.wait()?);
     }
     Ok(())

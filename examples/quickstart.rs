@@ -74,19 +74,25 @@ fn complain(error: &dyn Error) {
 
 fn run() -> Result<ExitCode, Box<dyn Error>> {
     let Some(files) = arguments()? else {
-        print!("{HELP}");
+        io::stdout().write_all(HELP.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     };
 
     let worker = ForkedProcess::spawn(work)?;
-    let all_read = count(&worker, &files).unwrap_or_else(|error| {
-        complain(&*error);
-        false
-    });
-    // Where the worker has gone too early, this says why.
+    let counted = count(&worker, &files);
     let outcome = worker.wait()?;
-    println!("the worker {outcome}");
-    Ok(if all_read && outcome.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match counted {
+        Ok(all_read) => {
+            writeln!(io::stdout(), "the worker {outcome}")?;
+            Ok(if all_read && outcome.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Err(error) => {
+            complain(&*error);
+            // It may have gone too early.
+            eprintln!("quickstart: the worker {outcome}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 struct Input {
@@ -145,7 +151,7 @@ fn count(worker: &Channel<Job, Report>, files: &[Input]) -> Result<bool, Box<dyn
 
     worker.send(Job::Open)?;
     match worker.recv()? {
-        Report::Refused(error) => println!("the worker could not open {PUBLIC} itself: {error}"),
+        Report::Refused(error) => writeln!(io::stdout(), "the worker could not open {PUBLIC} itself: {error}")?,
         _ => return Err(format!("the worker could open {PUBLIC} itself").into()),
     }
     Ok(all_read)

@@ -85,3 +85,16 @@ pub mod __private {
     pub use crate::codec::field::{Field, Message};
     pub use serde;
 }
+
+/// The code blocks of the project's pages, compiled with the tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/architecture.md")]
+    mod architecture {}
+    #[doc = include_str!("../docs/ends.md")]
+    mod ends {}
+    #[doc = include_str!("../docs/wire-format.md")]
+    mod wire_format {}
+}

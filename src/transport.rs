@@ -6,9 +6,9 @@
 
 use crate::error::{Fault, ProtocolError, SendFault, SystemError};
 use crate::limits::Limits;
-use crate::packet::{Buffer, Packet};
+use crate::packet::{Buffer, List, Packet};
 use crate::sys::message::{self, Arrival, Block};
-use crate::sys::{fd, poll, socket};
+use crate::sys::{fd, poll, socket, stack};
 use crate::wire::{BLOB_ENTRY, HEADER, Header};
 use bytes::Bytes;
 use std::io::{self, ErrorKind, IoSlice};
@@ -88,6 +88,8 @@ const LARGEST_PACKET: usize = (4 << 20) - 320 + 17 * 4096;
 
 /// Two connected sockets with room for large packets. Where the system allows less (`net.core.wmem_max`), less it is.
 pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), SystemError> {
+    // Where the thread's stack ends, while it can be asked: the program may soon forbid itself to open files.
+    stack::end();
     let (left, right) = socket::seqpacket_pair().map_err(SystemError::in_call("socketpair"))?;
     for end in [&left, &right] {
         // The kernel doubles what it is asked for.
@@ -106,7 +108,7 @@ pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Resul
         return send_parts(socket, &[head, body], &packet.descriptors, wait);
     }
     let mut table = [0; Packet::MAX_BLOBS * BLOB_ENTRY];
-    for (entry, blob) in table.chunks_exact_mut(BLOB_ENTRY).zip(&packet.blobs) {
+    for (entry, blob) in table.chunks_exact_mut(BLOB_ENTRY).zip(packet.blobs.iter()) {
         entry.copy_from_slice(&(blob.len() as u64).to_le_bytes());
     }
     let table = table.split_at(packet.blobs.len() * BLOB_ENTRY).0;
@@ -123,6 +125,7 @@ fn count(len: usize) -> u16 {
 }
 
 /// One `sendmsg` of everything, again and again until it is done or the time is over.
+#[inline]
 pub(crate) fn send_parts<D: AsFd>(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], descriptors: &[D], wait: Wait) -> Result<(), NotSent> {
     loop {
         match message::send(socket, parts, descriptors, wait.block()) {
@@ -158,7 +161,8 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Re
     let mut payload = Buffer::with_room(room)
         .map_err(|_| SystemError { call: "allocating the receive buffer", source: ErrorKind::OutOfMemory.into() })?;
     let mut header = [0; HEADER];
-    let arrival = receive_parts(socket, &mut header, payload.spare(), wait)?;
+    let mut descriptors = List::new();
+    let arrival = receive_parts(socket, &mut header, payload.spare(), &mut descriptors, wait)?;
     let found = arrival.bytes.min(HEADER);
     if found < HEADER {
         return Err(Fault::from(ProtocolError::ShortHeader { expected: HEADER, found }).into());
@@ -171,7 +175,6 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Re
     if arrival.cut || payload.len() > room {
         return Err(Fault::TooLarge { limit: limits.max_message }.into());
     }
-    let descriptors = arrival.descriptors;
     if descriptors.len() != usize::from(header.descriptors) {
         let error = ProtocolError::DescriptorCount { announced: header.descriptors.into(), found: descriptors.len() };
         return Err(Fault::from(error).into());
@@ -181,18 +184,29 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Re
     }
     let (body, blobs) = header.parts(payload.as_slice()).map_err(Fault::from)?;
     // Copies: a slice of the buffer would pin it whole, and the thread wants it back for the next message.
-    let blobs = blobs.map(Bytes::copy_from_slice).collect();
+    let mut copies = List::new();
+    blobs.map(Bytes::copy_from_slice).for_each(|blob| copies.push(blob));
     payload.truncate(body);
-    Ok(Packet { body: payload, blobs, descriptors })
+    Ok(Packet { body: payload, blobs: copies, descriptors })
 }
 
 /// One `recvmsg`, again and again until something arrives, the peer is gone or the time is over.
-pub(crate) fn receive_parts(socket: BorrowedFd<'_>, head: &mut [u8], tail: &mut Vec<u8>, wait: Wait) -> Result<Arrival, NotReceived> {
+#[inline]
+pub(crate) fn receive_parts(
+    socket: BorrowedFd<'_>,
+    head: &mut [u8],
+    tail: &mut Vec<u8>,
+    descriptors: &mut List<OwnedFd>,
+    wait: Wait,
+) -> Result<Arrival, NotReceived> {
     loop {
-        match message::receive(socket, head, tail, wait.block()) {
-            Ok(arrival) if arrival.bytes > 0 => return keep_off_stdio(arrival),
-            Ok(arrival) => {
-                drop(arrival);
+        match message::receive(socket, head, tail, descriptors, wait.block()) {
+            Ok(arrival) if arrival.bytes > 0 => {
+                keep_off_stdio(descriptors)?;
+                return Ok(arrival);
+            }
+            Ok(_) => {
+                descriptors.clear();
                 // An empty packet looks like the end. Where the peer is gone the two cannot be told apart, and it is the end.
                 let end = poll::hangup(socket).map_err(SystemError::in_call("ppoll"))?.receiving;
                 return Err(if end { NotReceived::Closed } else { Fault::from(ProtocolError::Empty).into() });
@@ -210,8 +224,12 @@ pub(crate) fn receive_parts(socket: BorrowedFd<'_>, head: &mut [u8], tail: &mut 
 }
 
 /// Descriptors arrive on the lowest free numbers, which may be 0, 1 and 2.
-fn keep_off_stdio(mut arrival: Arrival) -> Result<Arrival, NotReceived> {
-    let moved: io::Result<Vec<OwnedFd>> = arrival.descriptors.into_iter().map(fd::keep_above_stdio).collect();
-    arrival.descriptors = moved.map_err(|_| Fault::FdTableFull)?;
-    Ok(arrival)
+#[inline]
+fn keep_off_stdio(descriptors: &mut List<OwnedFd>) -> Result<(), NotReceived> {
+    for descriptor in descriptors.as_mut_slice() {
+        if let Some(moved) = fd::above_stdio(descriptor.as_fd()).map_err(|_| Fault::FdTableFull)? {
+            *descriptor = moved;
+        }
+    }
+    Ok(())
 }

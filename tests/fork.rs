@@ -5,7 +5,7 @@ mod support;
 use breezeway::process::{ForkError, ForkedProcess, JoinError, Outcome, raw};
 use breezeway::socket::{Family, Protocol, SocketType, socketpair};
 use breezeway::testing::FdLedger;
-use breezeway::{Bytes, Channel, Fd, channel};
+use breezeway::{Bytes, Channel, Fd, Message, channel};
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -37,6 +37,8 @@ trials!(
     a_handle_in_the_child_is_harmless,
     a_detached_child_goes_on_and_is_reaped_later,
     everything_works_without_pidfds,
+    everything_works_where_pidfds_cannot_be_waited_for,
+    a_child_that_may_open_nothing_decodes_as_deep_as_another,
     a_fork_that_fails_leaves_nothing,
     what_was_captured_may_fork_when_it_is_dropped,
     an_end_taken_out_of_its_handle_can_be_given_to_a_sibling,
@@ -343,11 +345,37 @@ fn everything_works_without_pidfds() {
     let child = waiting();
     assert!(child.pidfd().is_none());
     assert!(child.wait().unwrap().success());
+    every_way_to_end();
+}
+
+fn everything_works_where_pidfds_cannot_be_waited_for() {
+    support::forbid_where(libc::SYS_waitid, libc::P_PIDFD.into(), libc::EINVAL);
+    assert!(waiting().pidfd().is_some());
+    every_way_to_end();
+}
+
+fn every_way_to_end() {
     a_signal_is_told_from_an_exit();
     waiting_has_a_deadline();
     an_outcome_is_told_again();
     dropping_kills_and_reaps();
     assert!(matches!(ends(|| panic!("told")), Outcome::Panicked(_)));
+}
+
+fn a_child_that_may_open_nothing_decodes_as_deep_as_another() {
+    #[derive(Message)]
+    enum Tree {
+        Leaf,
+        Node(Box<Tree>),
+    }
+    let child = ForkedProcess::spawn(|channel: Channel<(), Tree>| {
+        support::forbid(libc::SYS_openat, libc::EACCES);
+        channel.recv().map(drop)
+    })
+    .unwrap();
+    child.send((0..100).fold(Tree::Leaf, |tree, _| Tree::Node(Box::new(tree)))).unwrap();
+    // Unlike `wait`, this leaves the channel open for it.
+    assert_eq!(child.into_parts().1.wait().unwrap(), Outcome::Exited(0));
 }
 
 fn a_fork_that_fails_leaves_nothing() {

@@ -25,7 +25,7 @@ use std::io;
 ///
 /// Both ends start in this process. To let another process have one, fork (captured by the closure), or send it in a message. The
 /// sender may be cloned; the channel ends when the last copy in the last process is gone, and the receiver gets everything that was
-/// sent before it learns of the end.
+/// sent before it learns of the end. A process that gave its sender to others and waits for them has to drop its own copy.
 ///
 /// # Errors
 ///
@@ -97,7 +97,7 @@ impl<'de, T> Deserialize<'de> for Sender<T> {
 
 /// What must hold for every message type, `Send` or not: an end holds none.
 const _: () = {
-    struct NotSend(#[expect(dead_code, reason = "its type is all that matters")] *const ());
+    struct NotSend(std::marker::PhantomData<*const ()>);
     const fn send<E: Send>() {}
     const fn sync_and_clone<E: Sync + Clone>() {}
     send::<Sender<NotSend>>();

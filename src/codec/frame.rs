@@ -6,7 +6,7 @@
 //! every path, so a panic or an error in a type's own code leaks nothing, and a message encoded within another's `Serialize` has a frame of its own.
 
 use crate::error::{DecodeError, EncodeError, SendFault};
-use crate::packet::Packet;
+use crate::packet::{List, Packet, Slots};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serializer, de, ser};
 use std::cell::RefCell;
@@ -27,8 +27,8 @@ enum Frame {
 
 /// What a message being encoded has put beside its body.
 pub(super) struct Outgoing {
-    pub(super) descriptors: Vec<OwnedFd>,
-    pub(super) blobs: Vec<Bytes>,
+    pub(super) descriptors: List<OwnedFd>,
+    pub(super) blobs: List<Bytes>,
     /// Descriptors seen, of which only the first `limit` are kept.
     count: usize,
     limit: usize,
@@ -38,8 +38,8 @@ pub(super) struct Outgoing {
 
 /// What a message being decoded has not yet taken.
 struct Incoming {
-    descriptors: Vec<Option<OwnedFd>>,
-    blobs: Vec<Option<Bytes>>,
+    descriptors: Slots<OwnedFd>,
+    blobs: Slots<Bytes>,
     error: Option<DecodeError>,
 }
 
@@ -49,41 +49,47 @@ pub(super) struct Encoding(Guard);
 pub(super) struct Decoding(Guard);
 
 impl Encoding {
+    #[inline]
     pub(super) fn enter(limit: usize, via: Option<PairId>) -> Encoding {
-        Encoding(Guard::enter(Frame::Outgoing(Outgoing { descriptors: Vec::new(), blobs: Vec::new(), count: 0, limit, via, error: None })))
+        Encoding(Guard::enter(Frame::Outgoing(Outgoing {
+            descriptors: List::new(),
+            blobs: List::new(),
+            count: 0,
+            limit,
+            via,
+            error: None,
+        })))
     }
 
     /// Leaves the frame with what was put into it.
+    #[inline]
     pub(super) fn finish(self) -> Result<Outgoing, SendFault> {
         match self.0.leave() {
             Some(Frame::Outgoing(Outgoing { error: Some(error), .. })) => Err(error.into()),
             Some(Frame::Outgoing(Outgoing { count, limit, .. })) if count > limit => Err(SendFault::TooManyDescriptors { count, limit }),
             Some(Frame::Outgoing(outgoing)) => Ok(outgoing),
             // The thread is ending and has no frames any more; then nothing was put into one either.
-            _ => Ok(Outgoing { descriptors: Vec::new(), blobs: Vec::new(), count: 0, limit: 0, via: None, error: None }),
+            _ => Ok(Outgoing { descriptors: List::new(), blobs: List::new(), count: 0, limit: 0, via: None, error: None }),
         }
     }
 }
 
 impl Decoding {
-    pub(super) fn enter(descriptors: Vec<OwnedFd>, blobs: Vec<Bytes>) -> Decoding {
-        // The collected vectors are the given ones, in place: an `Option` of either type is no larger.
-        Decoding(Guard::enter(Frame::Incoming(Incoming {
-            descriptors: descriptors.into_iter().map(Some).collect(),
-            blobs: blobs.into_iter().map(Some).collect(),
-            error: None,
-        })))
+    #[inline]
+    pub(super) fn enter(descriptors: List<OwnedFd>, blobs: List<Bytes>) -> Decoding {
+        Decoding(Guard::enter(Frame::Incoming(Incoming { descriptors: descriptors.into(), blobs: blobs.into(), error: None })))
     }
 
     /// Leaves the frame with the value that came of it. The frame's own error says more than what serde made of it, and after a
     /// whole value everything must have been taken.
+    #[inline]
     pub(super) fn finish<T>(self, decoded: Result<T, DecodeError>) -> Result<T, DecodeError> {
         let Some(Frame::Incoming(incoming)) = self.0.leave() else { return decoded };
         if let Some(error) = incoming.error {
             return Err(error);
         }
         let value = decoded?;
-        match (incoming.descriptors.iter().flatten().count(), incoming.blobs.iter().flatten().count()) {
+        match (incoming.descriptors.left(), incoming.blobs.left()) {
             (0, 0) => Ok(value),
             (0, count) => Err(DecodeError::BlobsUnused { count }),
             (count, _) => Err(DecodeError::DescriptorsUnused { count }),
@@ -120,8 +126,7 @@ pub(crate) fn take_descriptor<'de, D: Deserializer<'de>>(deserializer: D) -> Res
     let index = u32::deserialize(deserializer)?;
     incoming(human_readable, |frame| {
         let count = frame.descriptors.len();
-        let slot = usize::try_from(index).ok().and_then(|index| frame.descriptors.get_mut(index));
-        let descriptor = slot.ok_or(DecodeError::DescriptorIndex { index, count })?.take();
+        let descriptor = frame.descriptors.take(index).ok_or(DecodeError::DescriptorIndex { index, count })?;
         Ok((index, descriptor.ok_or(DecodeError::DescriptorTwice { index })?))
     })
 }
@@ -174,8 +179,7 @@ pub(crate) fn take_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<B
             }
             incoming(false, |frame| {
                 let count = frame.blobs.len();
-                let slot = usize::try_from(index).ok().and_then(|index| frame.blobs.get_mut(index));
-                let blob = slot.ok_or(DecodeError::BlobIndex { index, count })?.take();
+                let blob = frame.blobs.take(index).ok_or(DecodeError::BlobIndex { index, count })?;
                 blob.ok_or(DecodeError::BlobTwice { index })
             })
         }
@@ -247,11 +251,13 @@ fn innermost<V>(work: impl FnOnce(&mut Frame) -> Option<V>) -> Option<V> {
 struct Guard;
 
 impl Guard {
+    #[inline]
     fn enter(frame: Frame) -> Guard {
         let _ = FRAMES.try_with(|frames| frames.borrow_mut().push(frame));
         Guard
     }
 
+    #[inline]
     fn leave(self) -> Option<Frame> {
         std::mem::forget(self);
         pop()
@@ -265,6 +271,7 @@ impl Drop for Guard {
     }
 }
 
+#[inline]
 fn pop() -> Option<Frame> {
     FRAMES.try_with(|frames| frames.borrow_mut().pop()).ok().flatten()
 }

@@ -306,6 +306,5 @@ macro_rules! into_io_error {
         }
     )+};
 }
-pub(crate) use into_io_error;
 
 into_io_error!(SendFault, Fault);

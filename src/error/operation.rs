@@ -2,7 +2,7 @@
 //!
 //! An error of a send gives the message back. None of them needs `T: Debug`, and none prints a message.
 
-use super::{Fault, SendFault, into_io_error};
+use super::{Fault, SendFault};
 use std::fmt;
 use std::io::{self, ErrorKind};
 
@@ -145,7 +145,14 @@ macro_rules! receive_errors {
             }
         }
 
-        into_io_error!($name);
+        impl From<$name> for io::Error {
+            fn from(error: $name) -> io::Error {
+                match error {
+                    $name::Fault(fault) => fault.into(),
+                    condition => io::Error::new(condition.kind(), condition),
+                }
+            }
+        }
     )+};
 }
 

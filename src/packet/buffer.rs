@@ -29,12 +29,14 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// An empty buffer: the thread's spare one, or a new one.
+    #[inline]
     pub(crate) fn new() -> Buffer {
         // A thread that is ending has no spare any more.
         Buffer::empty(SPARE.try_with(Cell::take).unwrap_or_default())
     }
 
     /// An empty buffer with room for `room` bytes, which are not touched before they are written.
+    #[inline]
     pub(crate) fn with_room(room: usize) -> Result<Buffer, TryReserveError> {
         let mut buffer = Buffer::new();
         if buffer.bytes.capacity() - buffer.start < room {
@@ -45,6 +47,7 @@ impl Buffer {
         Ok(buffer)
     }
 
+    #[inline]
     fn empty(mut bytes: Vec<u8>) -> Buffer {
         let past = bytes.as_ptr().addr() % PAGE;
         let start = if bytes.capacity() < LARGE { 0 } else { (PAGE + PAGE_OFFSET - past) % PAGE };
@@ -52,18 +55,22 @@ impl Buffer {
         Buffer { bytes, start }
     }
 
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.start
     }
 
+    #[inline]
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
+    #[inline]
     pub(crate) fn truncate(&mut self, len: usize) {
         self.bytes.truncate(self.start.saturating_add(len));
     }
@@ -75,6 +82,7 @@ impl Buffer {
 }
 
 impl Drop for Buffer {
+    #[inline]
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.truncate(self.start);

@@ -3,8 +3,10 @@
 //! The codec makes packets of values and values of packets, the transport carries them. Whatever is dropped on the way is closed and freed.
 
 mod buffer;
+mod list;
 
 pub(crate) use buffer::Buffer;
+pub(crate) use list::{List, Slots};
 
 use bytes::Bytes;
 use std::os::fd::OwnedFd;
@@ -15,9 +17,9 @@ pub(crate) struct Packet {
     /// The value, in the body format.
     pub(crate) body: Buffer,
     /// Byte strings too large to be copied into the body.
-    pub(crate) blobs: Vec<Bytes>,
+    pub(crate) blobs: List<Bytes>,
     /// Open descriptors; the body says which field each belongs to.
-    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) descriptors: List<OwnedFd>,
 }
 
 impl Packet {

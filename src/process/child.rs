@@ -15,7 +15,8 @@ use std::time::Duration;
 
 /// A child process, and the parent's end of the channel to it: it sends `S` and receives `R` as a [`Channel`] does.
 ///
-/// Dropping the handle closes the channel, kills the process and reaps it; see [`Process`].
+/// When the child dies, sending and receiving say `Closed` as soon as what it had sent has been received; [`wait`](Child::wait) says how
+/// it died. Dropping the handle closes the channel, kills the process and reaps it; see [`Process`].
 #[derive(Debug)]
 #[must_use = "dropping a child kills it: wait for it, or detach it"]
 pub struct Child<S, R> {

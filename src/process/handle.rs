@@ -129,7 +129,7 @@ impl Process {
     }
 
     fn target(&self) -> Target<'_> {
-        self.pidfd().map_or(Target::Pid(self.pid), Target::Pidfd)
+        Target { pid: self.pid, pidfd: self.pidfd() }
     }
 
     fn look(&mut self, block: bool) -> Result<Option<Outcome>, SystemError> {

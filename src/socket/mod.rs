@@ -17,6 +17,7 @@
 use crate::codec::{self, PairId};
 use crate::error::{AdoptError, AdoptFault, RecvError, SendError, SystemError};
 use crate::limits::Limits;
+use crate::packet::List;
 use crate::sys;
 use crate::transport::{self, NotReceived, NotSent, Wait};
 use serde::{Serialize, de::DeserializeOwned};
@@ -105,12 +106,13 @@ impl Socket {
     pub fn receive_packet(&self, room: usize) -> io::Result<Option<RawPacket>> {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(room)?;
-        match transport::receive_parts(self.as_fd(), &mut [], &mut bytes, Wait::Forever) {
+        let mut descriptors = List::new();
+        match transport::receive_parts(self.as_fd(), &mut [], &mut bytes, &mut descriptors, Wait::Forever) {
             Ok(arrival) => {
                 // The allocator may have given more room than was asked for.
                 let truncated = arrival.cut || bytes.len() > room;
                 bytes.truncate(room);
-                Ok(Some(RawPacket { bytes, descriptors: arrival.descriptors, truncated, descriptors_lost: arrival.descriptors_cut }))
+                Ok(Some(RawPacket { bytes, descriptors: descriptors.into_vec(), truncated, descriptors_lost: arrival.descriptors_cut }))
             }
             Err(NotReceived::Closed | NotReceived::Empty) => Ok(None),
             Err(NotReceived::Fault(fault)) => Err(fault.into()),
@@ -219,6 +221,8 @@ impl TryFrom<OwnedFd> for Socket {
 }
 
 fn examine(fd: BorrowedFd<'_>) -> Result<(), AdoptFault> {
+    // As when a pair is made: the program may soon forbid itself to open files.
+    sys::stack::end();
     let kind = sys::socket::kind(fd).map_err(SystemError::in_call("getsockopt"))?.ok_or(AdoptFault::NotASocket)?;
     if !(kind.unix && kind.seqpacket) {
         return Err(AdoptFault::NotSeqpacket);

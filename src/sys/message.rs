@@ -42,6 +42,7 @@ impl Block {
 }
 
 /// Sends the parts as one packet. Never raises `SIGPIPE`, and never sends a part of it.
+#[inline]
 pub(crate) fn send<D: AsFd>(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], descriptors: &[D], block: Block) -> io::Result<usize> {
     if descriptors.len() > SCM_MAX_FD {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
@@ -52,8 +53,10 @@ pub(crate) fn send<D: AsFd>(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], descr
     message.msg_iov = parts.as_ptr().cast_mut().cast();
     message.msg_iovlen = parts.len() as _;
 
-    let mut control = [0_u64; RIGHTS_WORDS];
+    // Zeroed only where it is used: the kernel is told of no control buffer otherwise.
+    let mut control: [u64; RIGHTS_WORDS];
     if !descriptors.is_empty() {
+        control = [0; RIGHTS_WORDS];
         let bytes = descriptors.len() * size_of::<RawFd>();
         message.msg_control = control.as_mut_ptr().cast();
         // SAFETY: arithmetic only.
@@ -109,12 +112,18 @@ pub(crate) struct Arrival {
     pub(crate) cut: bool,
     /// Descriptors were dropped by the kernel: there was room in the buffer, so there was none in the process's table.
     pub(crate) descriptors_cut: bool,
-    /// Close-on-exec, in the order of sending.
-    pub(crate) descriptors: Vec<OwnedFd>,
 }
 
-/// Receives one packet: `head` is filled first, the rest is appended to `tail` within its spare capacity.
-pub(crate) fn receive(socket: BorrowedFd<'_>, head: &mut [u8], tail: &mut Vec<u8>, block: Block) -> io::Result<Arrival> {
+/// Receives one packet: `head` is filled first, the rest is appended to `tail` within its spare capacity. Descriptors are appended to
+/// `descriptors`, close-on-exec and in the order of sending.
+#[inline]
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    head: &mut [u8],
+    tail: &mut Vec<u8>,
+    descriptors: &mut impl Extend<OwnedFd>,
+    block: Block,
+) -> io::Result<Arrival> {
     let spare = tail.spare_capacity_mut();
     let parts = [
         libc::iovec { iov_base: head.as_mut_ptr().cast(), iov_len: head.len() },
@@ -130,18 +139,18 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, head: &mut [u8], tail: &mut Vec<u8
     // SAFETY: every buffer that `message` names is valid for writes of the length given with it.
     let bytes = check_len(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC | block.flag()) })?;
     // Own what arrived before looking at anything else.
-    let descriptors = own_descriptors(&message);
+    own_descriptors(&message, descriptors);
     let appended = bytes.saturating_sub(head.len());
     // SAFETY: the kernel filled `head` and then this many bytes of the spare capacity; it never reports more than there was room
     // for, because MSG_TRUNC is not among the flags passed in.
     unsafe { tail.set_len(tail.len() + appended) };
     let (cut, descriptors_cut) = (message.msg_flags & libc::MSG_TRUNC != 0, message.msg_flags & libc::MSG_CTRUNC != 0);
-    Ok(Arrival { bytes, cut, descriptors_cut, descriptors })
+    Ok(Arrival { bytes, cut, descriptors_cut })
 }
 
 /// Takes ownership of every descriptor in the control messages that the kernel has just written for `message`.
-fn own_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
-    let mut owned = Vec::new();
+#[inline]
+fn own_descriptors(message: &libc::msghdr, owned: &mut impl Extend<OwnedFd>) {
     // SAFETY: the kernel has set `msg_controllen` to what it wrote into the 8-aligned control buffer.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
     while !next.is_null() {
@@ -160,7 +169,6 @@ fn own_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
         // SAFETY: `next` is a header of this message's control buffer.
         next = unsafe { libc::CMSG_NXTHDR(message, next) };
     }
-    owned
 }
 
 /// Owns the `index`th descriptor of a control message's data. For a pidfd the kernel may write an error number instead.

@@ -65,21 +65,21 @@ pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
 /// How a process is named to the kernel: by its pidfd, or, where there is none, by a number that may come to mean another process
 /// once somebody has reaped this one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Target<'a> {
-    Pidfd(BorrowedFd<'a>),
-    Pid(Pid),
+pub(crate) struct Target<'a> {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: Option<BorrowedFd<'a>>,
 }
 
 /// Sends a signal. `pidfd_send_signal(2)`, `kill(2)`
 pub(crate) fn signal(target: Target<'_>, signal: libc::c_int) -> io::Result<()> {
-    let result = match target {
-        Target::Pidfd(fd) => {
+    let result = match target.pidfd {
+        Some(fd) => {
             let info: *const libc::siginfo_t = std::ptr::null();
             // SAFETY: an open pidfd, and no siginfo, which the kernel then fills in as for `kill`.
             unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal, info, 0) as libc::c_int }
         }
         // SAFETY: a plain call.
-        Target::Pid(pid) => unsafe { libc::kill(pid, signal) },
+        None => unsafe { libc::kill(target.pid, signal) },
     };
     check(result).map(drop)
 }
@@ -88,7 +88,6 @@ pub(crate) fn signal(target: Target<'_>, signal: libc::c_int) -> io::Result<()> 
 pub(crate) const KILL: libc::c_int = libc::SIGKILL;
 /// `SIGABRT`, by which a process compiled with `panic = "abort"` ends.
 pub(crate) const ABORT: libc::c_int = libc::SIGABRT;
-
 /// The process has ended and has been reaped.
 pub(crate) const ESRCH: libc::c_int = libc::ESRCH;
 
@@ -106,10 +105,16 @@ pub(crate) enum Ended {
 
 /// Reaps the process if it has ended; with `block`, waits until it has. `waitid(2)`
 pub(crate) fn wait(target: Target<'_>, block: bool) -> io::Result<Option<Ended>> {
-    let (kind, id) = match target {
-        Target::Pidfd(fd) => (libc::P_PIDFD, fd.as_raw_fd()),
-        Target::Pid(pid) => (libc::P_PID, pid),
-    };
+    let by_number = || waitid(libc::P_PID, target.pid, block);
+    match target.pidfd.map(|fd| waitid(libc::P_PIDFD, fd.as_raw_fd(), block)) {
+        // Linux 5.3 has pidfds and cannot wait for one.
+        Some(Err(error)) if error.raw_os_error() == Some(libc::EINVAL) => by_number(),
+        Some(result) => result,
+        None => by_number(),
+    }
+}
+
+fn waitid(kind: libc::idtype_t, id: libc::c_int, block: bool) -> io::Result<Option<Ended>> {
     let flags = libc::WEXITED | if block { 0 } else { libc::WNOHANG };
     loop {
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();

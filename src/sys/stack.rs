@@ -18,19 +18,21 @@ pub(crate) fn here() -> usize {
 
 /// The lowest address that the running stack may grow to. The stack grows down on every target this library builds on.
 ///
-/// Asked once per thread: for the main thread the C library reads `/proc/self/maps`. A stack that is not the thread's own, as
-/// coroutine libraries and signal handlers use, is told by its address, and taken to have 28 KiB left.
+/// Asked once per thread: for the main thread the C library reads `/proc/self/maps`, so it is asked when a channel is made, before a
+/// program forbids itself to open files. Where it cannot be told, and on a stack that is not the thread's own (as coroutine libraries
+/// and signal handlers use), 28 KiB are taken to be left.
 pub(crate) fn end() -> usize {
     thread_local! {
-        static STACK: Cell<Option<Range<usize>>> = const { Cell::new(None) };
+        static STACK: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
     }
     let here = here();
-    let known = STACK.with(|cell| {
-        let known = cell.take().unwrap_or_else(|| ask().unwrap_or(0..0));
-        cell.set(Some(known.clone()));
-        known
+    let (start, end) = STACK.with(|known| {
+        if known.get() == (0, 0) {
+            known.set(ask().map_or((0, 0), |stack| (stack.start, stack.end)));
+        }
+        known.get()
     });
-    if known.contains(&here) { known.start } else { here.saturating_sub(UNKNOWN) }
+    if (start..end).contains(&here) { start } else { here.saturating_sub(UNKNOWN) }
 }
 
 fn ask() -> Option<Range<usize>> {

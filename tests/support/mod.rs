@@ -79,9 +79,20 @@ pub(crate) fn set_limit(resource: libc::__rlimit_resource_t, soft: u64) {
 
 /// Makes a system call fail with this error in this process from now on, as a sandbox or an older kernel would.
 pub(crate) fn forbid(call: libc::c_long, error: libc::c_int) {
+    install(call, vec![], error);
+}
+
+/// The same, only where the call's first argument is this.
+pub(crate) fn forbid_where(call: libc::c_long, first: u64, error: libc::c_int) {
+    use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
+    let is_first = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, first).unwrap();
+    install(call, vec![SeccompRule::new(vec![is_first]).unwrap()], error);
+}
+
+fn install(call: libc::c_long, rules: Vec<seccompiler::SeccompRule>, error: libc::c_int) {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
     let filter = SeccompFilter::new(
-        [(call, vec![])].into_iter().collect(),
+        [(call, rules)].into_iter().collect(),
         SeccompAction::Allow,
         SeccompAction::Errno(error as u32),
         env::consts::ARCH.try_into().unwrap(),
