@@ -595,7 +595,8 @@ fn a_raw_packet_says_what_was_cut() {
 fn typed_messages_travel_on_a_bare_socket() {
     let _ledger = FdLedger::open().unwrap();
     let (mut left, mut right) = socketpair(Family::Unix, SocketType::SeqPacket, Protocol::None).unwrap();
-    left.send(&String::from("by reference")).unwrap();
+    let text = String::from("by reference");
+    left.send(&text).unwrap();
     left.send(7_u32).unwrap();
     left.send(Fd(support::some_file())).unwrap();
     assert_eq!(right.receive::<String>().unwrap(), "by reference");
