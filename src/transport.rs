@@ -179,8 +179,8 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Re
         let error = ProtocolError::DescriptorCount { announced: header.descriptors.into(), found: descriptors.len() };
         return Err(Fault::from(error).into());
     }
-    if descriptors.len() > limits.max_descriptors {
-        return Err(Fault::TooManyDescriptors { count: descriptors.len(), limit: limits.max_descriptors }.into());
+    if descriptors.len() > limits.descriptors() {
+        return Err(Fault::TooManyDescriptors { count: descriptors.len(), limit: limits.descriptors() }.into());
     }
     let (body, blobs) = header.parts(payload.as_slice()).map_err(Fault::from)?;
     // Copies: a slice of the buffer would pin it whole, and the thread wants it back for the next message.

@@ -112,18 +112,20 @@ impl<'de> Decoder<'de> {
 }
 
 /// [`DecodeError`] as serde wants it: made of what was expected, never of what was found, which is the peer's data.
+/// Boxed, because a `Result` of it is handed on at every level of every message.
 #[derive(Debug)]
-struct Failure(DecodeError);
+struct Failure(Box<DecodeError>);
 
 impl From<DecodeError> for Failure {
+    #[cold]
     fn from(error: DecodeError) -> Failure {
-        Failure(error)
+        Failure(Box::new(error))
     }
 }
 
 impl From<Failure> for DecodeError {
     fn from(failure: Failure) -> DecodeError {
-        failure.0
+        *failure.0
     }
 }
 
@@ -137,27 +139,27 @@ impl std::error::Error for Failure {}
 
 impl de::Error for Failure {
     fn custom<T: Display>(text: T) -> Failure {
-        Failure(DecodeError::Custom(text.to_string()))
+        DecodeError::Custom(text.to_string()).into()
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn de::Expected) -> Failure {
-        Failure(DecodeError::Invalid { expected: expected.to_string() })
+        DecodeError::Invalid { expected: expected.to_string() }.into()
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn de::Expected) -> Failure {
-        Failure(DecodeError::Invalid { expected: expected.to_string() })
+        DecodeError::Invalid { expected: expected.to_string() }.into()
     }
 
     fn invalid_length(_: usize, expected: &dyn de::Expected) -> Failure {
-        Failure(DecodeError::Invalid { expected: expected.to_string() })
+        DecodeError::Invalid { expected: expected.to_string() }.into()
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Failure {
-        Failure(DecodeError::Invalid { expected: format!("one of {expected:?}") })
+        DecodeError::Invalid { expected: format!("one of {expected:?}") }.into()
     }
 
     fn unknown_field(_: &str, expected: &'static [&'static str]) -> Failure {
-        Failure(DecodeError::Invalid { expected: format!("one of {expected:?}") })
+        DecodeError::Invalid { expected: format!("one of {expected:?}") }.into()
     }
 }
 

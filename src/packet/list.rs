@@ -62,6 +62,12 @@ impl<T: Spare> List<T> {
     }
 }
 
+impl<T: Spare> Default for List<T> {
+    fn default() -> List<T> {
+        List::new()
+    }
+}
+
 impl<T: Spare> Extend<T> for List<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
         if self.0.capacity() == 0 {
@@ -92,6 +98,12 @@ impl<T: Spare> Drop for List<T> {
 /// A list of which each element is taken once.
 #[derive(Debug)]
 pub(crate) struct Slots<T: Spare>(Vec<Option<T>>);
+
+impl<T: Spare> Default for Slots<T> {
+    fn default() -> Slots<T> {
+        Slots(Vec::new())
+    }
+}
 
 impl<T: Spare> Slots<T> {
     /// `None` where there is no such element; `Some(None)` where it has been taken.
