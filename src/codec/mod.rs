@@ -1,8 +1,8 @@
 //! Values to packets and back: `T` ⇄ [`Packet`].
 //!
 //! [`encode`] and [`decode`] are whole: no descriptor and no blob outlives a call that failed, and nothing of one call is seen by
-//! another. What serde's data model cannot carry goes through [`frame`]; what a hostile body could ask for is bounded by
-//! [`decoder`]; the bytes themselves are [`format`]'s. Knows nothing of sockets.
+//! another. What serde's data model cannot carry goes through [`mod@frame`]; what a hostile body could ask for is bounded by
+//! [`mod@decoder`]; the bytes themselves are [`mod@format`]'s. Knows nothing of sockets.
 
 #[cfg(feature = "testing")]
 pub mod bench;
