@@ -141,6 +141,9 @@ struct Carries {
 }
 
 #[derive(Message)]
+struct Carried(Receiver<u32>);
+
+#[derive(Message)]
 struct Refuses(#[message(opaque = "v1")] Never);
 
 #[derive(Deserialize)]
@@ -507,6 +510,11 @@ fn errors_are_ordinary_errors() {
     while sender.try_send("x".into()).is_ok() {}
     assert_eq!(kind(sender.try_send("x".into()).unwrap_err().into()), ErrorKind::WouldBlock);
     assert_eq!(kind(sender.send_timeout("x".into(), Duration::ZERO).unwrap_err().into()), ErrorKind::TimedOut);
+    // A message that is not `Sync` leaves an error that is.
+    let (carrier, arrivals) = channel::<Carried>().unwrap();
+    drop(arrivals);
+    let error = carrier.send(Carried(channel().unwrap().1)).unwrap_err().without_message();
+    let _: Box<dyn Error + Send + Sync> = error.into();
     drop(receiver);
     let closed: io::Error = sender.send("x".into()).unwrap_err().into();
     assert!(closed.get_ref().unwrap().downcast_ref::<SendError>().unwrap().is_closed(), "the error is in there");
@@ -515,7 +523,11 @@ fn errors_are_ordinary_errors() {
     peer.send(b"x", &[]).unwrap();
     let fault = receiver.recv().unwrap_err();
     assert_eq!(fault.source().unwrap().to_string(), "the packet breaks the wire format: 1 bytes are no header, which has 16");
+    assert!(fault.source().unwrap().source().is_none(), "nothing is said twice");
     assert_eq!(kind(fault.into()), ErrorKind::InvalidData);
+    peer.send(&packet(&[2], &[], 0), &[]).unwrap();
+    let fault: io::Error = receiver.recv().unwrap_err().into();
+    assert_eq!(fault.to_string(), "the message does not decode: a value that is not a bool (0 or 1)");
     drop(peer);
     assert_eq!(kind(receiver.recv().unwrap_err().into()), ErrorKind::UnexpectedEof);
 }

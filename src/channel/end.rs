@@ -1,12 +1,13 @@
 //! What all ends have in common: a socket, whose pair it is of, and whether it is shared by the halves of a split.
 
 use crate::codec::{PairId, frame};
-use crate::error::{AdoptError, IntoFdError};
+use crate::error::{AdoptError, IntoFdError, SystemError};
 use crate::limits::Limits;
 use crate::socket::Socket;
 use crate::sys::socket::Direction;
 use crate::transport::{self, NotReceived, NotSent, Wait};
 use serde::{Serialize, Serializer, de::DeserializeOwned};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    pub(crate) fn pair() -> io::Result<(End, End)> {
+    pub(crate) fn pair() -> Result<(End, End), SystemError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let (left, right) = transport::pair()?;
         let pair = Some(PairId(NEXT.fetch_add(1, Ordering::Relaxed)));
@@ -66,6 +67,9 @@ impl AsFd for End {
         self.socket.as_fd()
     }
 }
+
+/// Makes an end that receives `Send` and not `Sync`: two threads would take each other's messages.
+pub(crate) struct OneReader(#[allow(dead_code, reason = "for its lack of `Sync`")] Cell<()>);
 
 /// One direction of an end: all there is of a one-way channel's end, or half of a split channel.
 #[derive(Debug)]

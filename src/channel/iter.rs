@@ -1,12 +1,11 @@
 //! Messages as iterators. Items are `Result`s: a bad message is an item, and only the end of the channel ends the iteration.
 
-use super::end::End;
+use super::end::{End, OneReader};
 use super::{Channel, Receiver};
 use crate::error::Fault;
 use crate::limits::Limits;
 use crate::transport::{NotReceived, Wait};
 use serde::de::DeserializeOwned;
-use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -26,7 +25,7 @@ macro_rules! iterators {
             end: &'a End,
             limits: Limits,
             /// As little `Send` as a reference to the end itself.
-            messages: PhantomData<(fn() -> T, &'a Cell<()>)>,
+            messages: PhantomData<(fn() -> T, &'a OneReader)>,
         }
 
         impl<'a, T> $name<'a, T> {

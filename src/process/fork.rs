@@ -3,7 +3,7 @@
 use super::handle::Process;
 use super::panic;
 use super::siblings::Siblings;
-use crate::channel::{End, channel};
+use crate::channel::{End, one_way};
 use crate::error::SystemError;
 use crate::sys::process::{self, ForkPermit};
 use std::io::{self, ErrorKind, Write};
@@ -75,7 +75,7 @@ pub(super) fn fork<T: Termination>(
 ) -> Result<Process, ForkError> {
     let permit = permit(safety)?;
     Process::reap_detached();
-    let (report_to, reports) = channel().map_err(SystemError::in_call("socketpair"))?;
+    let (report_to, reports) = one_way()?;
     // Text that waits in a buffer would come out of both processes.
     let _ = io::stdout().flush();
     process::flush_c_streams();

@@ -1,7 +1,7 @@
 //! Processes that talk on a channel from their first moment: a fork of this one ([`ForkedProcess`]), and how a process ended ([`Outcome`]).
 //!
 //! A handle is a channel and a [`Process`]. Nothing here reports a failure as a success: an exit status, a signal, a panic (with its
-//! message) and "somebody else reaped it" are different outcomes. Stands on [`mod@crate::channel`].
+//! message) and "somebody else reaped it" are different outcomes. Stands on the channels.
 
 mod child;
 mod fork;

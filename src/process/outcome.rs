@@ -38,7 +38,7 @@ impl fmt::Display for Outcome {
             Outcome::Exited(code) => write!(f, "exited with code {code}"),
             Outcome::Signalled { signal, core_dumped: false } => write!(f, "was killed by signal {signal}"),
             Outcome::Signalled { signal, core_dumped: true } => write!(f, "was killed by signal {signal} and dumped core"),
-            Outcome::Panicked(report) => write!(f, "panicked at {report}"),
+            Outcome::Panicked(report) => write!(f, "panicked: {report}"),
             Outcome::Unknown => f.write_str("ended, and its status was taken by somebody else"),
         }
     }
@@ -58,7 +58,10 @@ pub struct PanicReport {
 
 impl fmt::Display for PanicReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.message)
+        match self.file.as_str() {
+            "" => f.write_str(&self.message),
+            file => write!(f, "{file}:{}: {}", self.line, self.message),
+        }
     }
 }
 
