@@ -390,6 +390,9 @@ fn an_end_does_not_travel_on_its_own_channel() {
     };
     let Loop::Receiver(receiver) = over_itself(sender.send(Loop::Receiver(receiver)).unwrap_err()) else { panic!("given back") };
     drop(over_itself(sender.send(Loop::Sender(sender.clone())).unwrap_err()));
+    // Also for an end that came from elsewhere.
+    let sender = Sender::<Loop>::try_from(OwnedFd::try_from(sender).unwrap()).unwrap();
+    drop(over_itself(sender.send(Loop::Sender(sender.clone())).unwrap_err()));
     // Another channel of the same type is fine.
     let (other, _end) = channel().unwrap();
     sender.send(Loop::Sender(other)).unwrap();

@@ -466,8 +466,13 @@ fn an_empty_packet_is_no_end_while_the_peer_is_there() {
         open.check().unwrap();
     }
     drop(open);
+    // What waits behind it is received, whoever is gone.
+    peer.send(&[], &[file.as_fd()]).unwrap();
+    peer.send(&packet(&[8], &[], 0), &[]).unwrap();
     peer.send(&[], &[file.as_fd()]).unwrap();
     drop(peer);
+    assert_eq!(protocol(receiver.try_recv()), ProtocolError::Empty);
+    assert_eq!(receiver.recv().unwrap(), 8);
     for _ in 0..3 {
         assert!(matches!(receiver.try_recv(), Err(TryRecvError::Closed)));
     }

@@ -74,7 +74,8 @@ impl<S, R> Channel<S, R> {
     ///
     /// The halves stay in this process: they share one socket, so neither can be sent in a message or become a descriptor. When the
     /// last sender is dropped here the peer receives the end, and when the receiver is dropped the peer's sends fail. Copies of a half
-    /// in a fork of this process count for nothing.
+    /// in a fork of this process count for nothing. **A half that a fork's closure captured is dropped here**, and with it that direction
+    /// ends for the child too: give a child a whole channel, and let it split that.
     pub fn split(self) -> (Sender<S>, Receiver<R>) {
         (Sender::split(&self.end, self.limits), Receiver::split(&self.end, self.limits))
     }

@@ -17,21 +17,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub(crate) struct End {
     socket: Socket,
-    /// The same on both ends of a pair made here, so that an end is not sent over itself. Unknown for an end that came from elsewhere.
-    pair: Option<PairId>,
+    /// The same on both ends of a pair made here, so that an end is not sent over itself. One of its own for an end that came from elsewhere.
+    pair: PairId,
 }
 
 impl End {
     pub(crate) fn pair() -> Result<(End, End), SystemError> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         let (left, right) = transport::pair()?;
-        let pair = Some(PairId(NEXT.fetch_add(1, Ordering::Relaxed)));
+        let pair = new_pair();
         let end = |fd| End { socket: Socket::connected(fd), pair };
         Ok((end(left), end(right)))
     }
 
     pub(crate) fn adopt(fd: OwnedFd) -> Result<End, AdoptError> {
-        Ok(End { socket: Socket::try_from(fd)?, pair: None })
+        Ok(End { socket: Socket::try_from(fd)?, pair: new_pair() })
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -40,7 +39,7 @@ impl End {
 
     #[inline]
     pub(crate) fn send<T: Serialize>(&self, message: &T, limits: &Limits, wait: Wait) -> Result<(), NotSent> {
-        self.socket.deliver(message, limits, self.pair, wait)
+        self.socket.deliver(message, limits, Some(self.pair), wait)
     }
 
     #[inline]
@@ -60,6 +59,12 @@ impl End {
     pub(crate) fn put<S: Serializer>(&self, half: bool, serializer: S) -> Result<S::Ok, S::Error> {
         frame::put_end(self.as_fd(), self.pair, half, serializer)
     }
+}
+
+/// A number that no other end of this process has; a fork goes on from the same, which its inherited ends do not reach.
+fn new_pair() -> PairId {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    PairId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 impl AsFd for End {
@@ -114,6 +119,10 @@ impl Drop for Half {
         // Not in a fork of the process that split it: there it is an inherited copy, whose end means nothing.
         if self.split_by.is_some_and(|process| process == std::process::id()) {
             self.end.socket.shutdown(self.direction);
+            if matches!(self.direction, Direction::Receive) {
+                // What is queued would stay until the other half goes, and with it the descriptors in it.
+                self.end.socket.discard_queue();
+            }
         }
     }
 }

@@ -58,10 +58,15 @@ iterators! {
 }
 
 /// Messages of a receiver that is used up: made by `into_iter`.
-#[derive(Debug)]
 #[must_use = "iterators do nothing until they are asked for an item"]
 pub struct IntoIter<T> {
     receiver: Receiver<T>,
+}
+
+impl<T> fmt::Debug for IntoIter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoIter").field("receiver", &self.receiver).finish()
+    }
 }
 
 impl<T: DeserializeOwned> Iterator for IntoIter<T> {

@@ -7,6 +7,7 @@
 
 use crate::error::{DecodeError, EncodeError, SendFault};
 use crate::packet::{List, Packet, Slots};
+use crate::sys::socket;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serializer, de, ser};
 use std::cell::RefCell;
@@ -105,12 +106,16 @@ impl Decoding {
     /// whole value everything must have been taken.
     #[inline]
     pub(super) fn finish<T>(self, decoded: Result<T, DecodeError>) -> Result<T, DecodeError> {
-        let Some((_, incoming)) = self.0.leave() else { return decoded };
+        let Some((_, mut incoming)) = self.0.leave() else { return decoded };
+        let (descriptors, blobs) = (incoming.descriptors.left(), incoming.blobs.left());
+        for refused in incoming.descriptors.drain() {
+            socket::close_at_once(&[refused]);
+        }
         if let Some(error) = incoming.error {
             return Err(error);
         }
         let value = decoded?;
-        match (incoming.descriptors.left(), incoming.blobs.left()) {
+        match (descriptors, blobs) {
             (0, 0) => Ok(value),
             (0, count) => Err(DecodeError::BlobsUnused { count }),
             (count, _) => Err(DecodeError::DescriptorsUnused { count }),
@@ -132,10 +137,10 @@ pub(crate) fn put_descriptor<S: Serializer>(descriptor: BorrowedFd<'_>, serializ
 }
 
 /// The same for an end of a channel, which may not travel on the channel itself.
-pub(crate) fn put_end<S: Serializer>(end: BorrowedFd<'_>, pair: Option<PairId>, half: bool, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn put_end<S: Serializer>(end: BorrowedFd<'_>, pair: PairId, half: bool, serializer: S) -> Result<S::Ok, S::Error> {
     outgoing(&serializer, |_, _, via| match () {
         () if half => Err(EncodeError::SplitHalf),
-        () if pair.is_some() && pair == via => Err(EncodeError::OverItself),
+        () if via == Some(pair) => Err(EncodeError::OverItself),
         () => Ok(()),
     })?;
     put_descriptor(end, serializer)
@@ -171,7 +176,8 @@ pub(crate) fn put_bytes<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S
     if serializer.is_human_readable() {
         return serializer.serialize_bytes(bytes);
     }
-    let index = if bytes.len() < BLOB { INLINE } else { outgoing(&serializer, |frame, _, _| Ok(frame.put_blob(bytes)))? };
+    // Where no message is being encoded, another serializer is at work, and the bytes are all it can carry.
+    let index = if bytes.len() < BLOB { None } else { encoding(|frame| frame.put_blob(bytes)) }.unwrap_or(INLINE);
     let inline = index == INLINE;
     let mut parts = serializer.serialize_tuple(if inline { 2 } else { 1 })?;
     parts.serialize_element(&index)?;
@@ -226,6 +232,14 @@ impl Outgoing {
 }
 
 const OUTSIDE: &str = "a descriptor can only travel in a message on a channel; no other serializer can carry it";
+
+/// Works on the message being encoded on this thread, if there is one.
+fn encoding<V>(work: impl FnOnce(&mut Outgoing) -> V) -> Option<V> {
+    innermost(|frame| match frame.side {
+        Side::Encoding { .. } => Some(work(&mut frame.outgoing)),
+        Side::Decoding => None,
+    })
+}
 
 /// Works on the message being encoded on this thread by `serializer`; told how many descriptors may travel, and on which channel.
 fn outgoing<S: Serializer, V>(

@@ -1,7 +1,7 @@
 //! What can go wrong below the channel: a peer's fault, a value that cannot travel, a system call that failed.
 //!
-//! Conditions (closed, full, timed out) are variants of the error type of the operation that they end. No text in here quotes a message's
-//! content.
+//! Conditions (closed, full, timed out) are variants of the error type of the operation that they end. No text of ours quotes a
+//! message's content; what a type's own `Serialize` or `Deserialize` says is passed on.
 
 mod adopt;
 mod operation;

@@ -115,6 +115,12 @@ impl<T: Spare> Slots<T> {
         self.0.len()
     }
 
+    /// Takes all that have not been taken.
+    #[inline]
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+        self.0.drain(..).flatten()
+    }
+
     /// How many have not been taken.
     #[inline]
     pub(crate) fn left(&self) -> usize {

@@ -7,6 +7,7 @@ use super::siblings::Siblings;
 use crate::channel::Channel;
 use crate::error::SystemError;
 use crate::sys::socket::Direction;
+use std::fmt;
 use std::ops::Deref;
 use std::os::fd::BorrowedFd;
 use std::process::Termination;
@@ -17,7 +18,6 @@ use std::time::Duration;
 ///
 /// When the child dies, sending and receiving say `Closed` as soon as what it had sent has been received; [`wait`](Child::wait) says how
 /// it died. Dropping the handle closes the channel, kills the process and reaps it; see [`Process`].
-#[derive(Debug)]
 #[must_use = "dropping a child kills it: wait for it, or detach it"]
 pub struct Child<S, R> {
     channel: Channel<S, R>,
@@ -75,7 +75,8 @@ impl<S, R> Child<S, R> {
     /// # Safety
     ///
     /// Until it ends, the child may only do what is async-signal-safe (signal-safety(7)) with anything that another thread of this process
-    /// may have been using at the moment of the fork: locks, stdout, an allocator that is not glibc's.
+    /// may have been using at the moment of the fork: locks, stdout, an allocator that is not glibc's. Before the closure runs, this
+    /// library itself allocates and sets the panic hook there; no other thread may be changing that hook, or forking.
     ///
     /// # Errors
     ///
@@ -164,6 +165,12 @@ impl<S, R> Child<S, R> {
     /// Closes the channel and lets the child go on; see [`Process::detach`].
     pub fn detach(self) {
         self.into_parts().1.detach();
+    }
+}
+
+impl<S, R> fmt::Debug for Child<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child").field("channel", &self.channel).field("process", &self.process).finish()
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a process ended.
 
 use crate::error::SystemError;
+use crate::limits::Limits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
@@ -54,6 +55,13 @@ pub struct PanicReport {
     pub file: String,
     /// The line in the file, from 1.
     pub line: u32,
+}
+
+impl PanicReport {
+    /// Bytes of the message that are told.
+    pub(super) const LONGEST: usize = 64 * 1024;
+    /// What a child may send as a report, and no more: the process that panicked may be a hostile one. The rest is for the file's name.
+    pub(super) const LIMITS: Limits = Limits::new().max_message(PanicReport::LONGEST + 8192).max_descriptors(0);
 }
 
 impl fmt::Display for PanicReport {
