@@ -36,6 +36,7 @@
 //!
 //! - [`channel()`] gives a [`Sender`] and a [`Receiver`], [`Channel::pair`] two two-way ends. They are used as those of `std::sync::mpsc`.
 //! - [`process::ForkedProcess`] runs a closure in a fork of this process, with a channel to it.
+//! - [`schema`] tells what a message looks like on the wire, so that two programs can compare what they mean.
 //! - [`socket`] is the layer below: packets and descriptors without types.
 //!
 //! One message is one packet, sent by one `sendmsg` and received by one `recvmsg`. How that works, what it costs and what a peer may
@@ -58,6 +59,7 @@ mod error;
 mod limits;
 mod packet;
 pub mod process;
+pub mod schema;
 pub mod socket;
 mod sys;
 #[cfg(feature = "testing")]
@@ -83,6 +85,8 @@ pub mod __private {
     pub use crate::codec::bench;
     pub use crate::codec::field;
     pub use crate::codec::field::{Field, Message};
+    pub use crate::schema::Schema;
+    pub use crate::schema::constant::{Child, Kind, Payload};
     pub use serde;
 }
 
@@ -95,6 +99,10 @@ mod pages {
     mod architecture {}
     #[doc = include_str!("../docs/ends.md")]
     mod ends {}
+    #[doc = include_str!("../docs/schema.md")]
+    mod schema {}
+    #[doc = include_str!("../docs/performance.md")]
+    mod performance {}
     #[doc = include_str!("../docs/wire-format.md")]
     mod wire_format {}
 }

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["socket"],
     &["codec", "transport"],
     &["wire"],
-    &["packet", "error", "limits"],
+    &["packet", "error", "limits", "schema"],
     &["sys"],
 ];
 

@@ -1,7 +1,7 @@
 //! The code for a model that passed every check. It cannot fail.
 //!
 //! Everything emitted names its types by full paths and stands in a `const _` of its own, so it neither meets nor leaves names in the
-//! user's scope. Layer below: [`bounds`](crate::bounds).
+//! user's scope. Layers below: [`bounds`](crate::bounds), [`schema`].
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -10,6 +10,7 @@ use syn::{Generics, LitStr, WherePredicate, parse_quote};
 use crate::bounds::bounded;
 use crate::model::{Coding, Field, Fields, Message, Proxy, Shape, Style, Variant};
 use crate::parse::{Entries, Entry};
+use crate::schema;
 
 /// The impls of one message.
 pub(crate) fn expand(message: &Message) -> TokenStream {
@@ -18,7 +19,7 @@ pub(crate) fn expand(message: &Message) -> TokenStream {
         Some(proxy) => by_proxy(message, &generics, proxy),
         None => by_shadow(message, &generics),
     };
-    let message_impls = message_impls(message, &generics);
+    let message_impls = message_impls(message, &generics, &schema::schema(message));
     let from_impls = from_impls(message);
     let allowed = &message.allowed;
     quote! {
@@ -40,7 +41,7 @@ pub(crate) fn expand_refused(message: &Message) -> TokenStream {
     generics.make_where_clause().predicates.push(owned);
     let refused = quote!(::core::unreachable!());
     let serde_impls = serde_impls(message, &generics, &refused, &refused);
-    let message_impls = message_impls(message, &generics);
+    let message_impls = message_impls(message, &generics, &schema::refused(message));
     quote! {
         const _: () = {
             #serde_impls
@@ -167,12 +168,14 @@ fn serde_impls(message: &Message, generics: &Generics, serialize: &TokenStream, 
     }
 }
 
-fn message_impls(message: &Message, generics: &Generics) -> TokenStream {
+fn message_impls(message: &Message, generics: &Generics, schema: &TokenStream) -> TokenStream {
     let Message { ident, name, private, .. } = message;
     let (parameters, arguments, clause) = generics.split_for_impl();
     quote! {
         #[automatically_derived]
         impl #parameters #private::Field for #ident #arguments #clause {
+            const SCHEMA: #private::Schema = #schema;
+
             fn serialize<__S>(&self, serializer: __S) -> ::core::result::Result<__S::Ok, __S::Error>
             where
                 __S: #private::serde::Serializer,

@@ -3,7 +3,7 @@
 //! Use it as `breezeway::Message`: what it expands to names `breezeway::__private`, and nothing else but `core`.
 //!
 //! Attributes are read with their spans (`parse`) into a model of the message (`model`), which is checked until every error is known
-//! (`check`) and then expanded (`expand`, with its `where` clause from `bounds`). Expansion cannot fail.
+//! (`check`) and then expanded (`expand`, with its `where` clause from `bounds` and its `schema`). Expansion cannot fail.
 //!
 //! [breezeway]: https://docs.rs/breezeway
 
@@ -12,6 +12,8 @@ mod check;
 mod expand;
 mod model;
 mod parse;
+mod rename;
+mod schema;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -47,7 +49,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// | attribute | on | meaning |
 /// |---|---|---|
-/// | `opaque = "v1"` | field | The type has serde's traits and belongs to somebody else. The text is the version of its encoding, which two programs compare; change it when the encoding changes. |
+/// | `opaque = "v1"` | field | The type has serde's traits and belongs to somebody else. The text is the version of its encoding, which two programs compare; change it when the encoding changes. Beside `with` it is the version of what those functions write. |
 /// | `from` | variant with one field | `impl From<Field> for Enum`. |
 /// | `crate = "path"` | struct, enum | Where breezeway is, if not at `::breezeway`. |
 ///
@@ -56,7 +58,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// These are passed on:
 ///
 /// - `rename`, `rename_all`, `rename_all_fields`, `alias`, `deny_unknown_fields`, `expecting`. The name of the message is the serde
-///   name of the type. In the bytes there are no names, so renaming changes nothing there.
+///   name of the type. In the bytes there are no names, so renaming changes nothing there; but the names of fields and variants, as
+///   `rename` has them for sending, are part of the schema that two programs compare.
 /// - `with`, `serialize_with`, `deserialize_with`, on fields and on variants. If one direction is given, the other is as without it.
 /// - `skip` on a field, with or without `default`: it is not sent, and has its default on the other side.
 /// - `transparent` on a struct with one field that is sent.

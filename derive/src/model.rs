@@ -10,6 +10,7 @@ use syn::parse::Parse;
 use syn::{Data, DeriveInput, GenericArgument, GenericParam, Generics, Meta, Path, PathArguments, PathSegment, Token, Type, parse_quote};
 
 use crate::parse::{Bound, Entries, Errors};
+use crate::rename;
 
 /// The type that derives `Message`.
 pub(crate) struct Message {
@@ -43,6 +44,8 @@ pub(crate) enum Shape {
 /// One variant of an enum.
 pub(crate) struct Variant {
     pub(crate) ident: Ident,
+    /// Its name in the schema.
+    pub(crate) wire_name: String,
     pub(crate) entries: Entries,
     pub(crate) bound: Bound,
     pub(crate) fields: Fields,
@@ -65,6 +68,8 @@ pub(crate) enum Style {
 /// One field.
 pub(crate) struct Field {
     pub(crate) ident: Option<Ident>,
+    /// Its name in the schema.
+    pub(crate) wire_name: Option<String>,
     /// The type, with `Self` written out.
     pub(crate) ty: Type,
     pub(crate) entries: Entries,
@@ -102,9 +107,13 @@ impl Message {
         let arguments = arguments.as_turbofish();
         let itself = quote!(#ident #arguments);
         let shape = match &input.data {
-            Data::Struct(data) => Shape::Struct(Fields::new(&data.fields, &itself, [false, false], errors)),
+            Data::Struct(data) => {
+                let rule = entries.sent("rename_all", errors);
+                Shape::Struct(Fields::new(&data.fields, &itself, [false, false], rule.as_deref(), errors))
+            }
             Data::Enum(data) => {
-                let variants = data.variants.iter().map(|variant| Variant::new(variant, &itself, errors));
+                let rules = ["rename_all", "rename_all_fields"].map(|key| entries.sent(key, errors));
+                let variants = data.variants.iter().map(|variant| Variant::new(variant, &itself, &rules, errors));
                 Shape::Enum(variants.collect())
             }
             Data::Union(data) => Shape::Union(data.union_token),
@@ -140,31 +149,35 @@ impl Message {
 }
 
 impl Variant {
-    fn new(variant: &syn::Variant, itself: &TokenStream, errors: &mut Errors) -> Self {
+    /// `rules`: those of the enum, for its variants and for the fields of them all.
+    fn new(variant: &syn::Variant, itself: &TokenStream, rules: &[Option<String>; 2], errors: &mut Errors) -> Self {
         let entries = Entries::parse(&variant.attrs, errors);
+        let [rule, for_fields] = rules;
+        let for_fields = entries.sent("rename_all", errors).or_else(|| for_fields.clone());
         Self {
             ident: variant.ident.clone(),
+            wire_name: rename::variant(&variant.ident, entries.sent("rename", errors), rule.as_deref()),
             bound: entries.bound(errors),
-            fields: Fields::new(&variant.fields, itself, entries.custom(), errors),
+            fields: Fields::new(&variant.fields, itself, entries.custom(), for_fields.as_deref(), errors),
             entries,
         }
     }
 }
 
 impl Fields {
-    fn new(fields: &syn::Fields, itself: &TokenStream, custom: [bool; 2], errors: &mut Errors) -> Self {
+    fn new(fields: &syn::Fields, itself: &TokenStream, custom: [bool; 2], rule: Option<&str>, errors: &mut Errors) -> Self {
         let style = match fields {
             syn::Fields::Named(_) => Style::Named,
             syn::Fields::Unnamed(_) => Style::Tuple,
             syn::Fields::Unit => Style::Unit,
         };
-        Self { style, list: fields.iter().map(|field| Field::new(field, itself, custom, errors)).collect() }
+        Self { style, list: fields.iter().map(|field| Field::new(field, itself, custom, rule, errors)).collect() }
     }
 }
 
 impl Field {
-    /// `custom`: the halves for which the variant names a function, which then asks no field.
-    fn new(field: &syn::Field, itself: &TokenStream, custom: [bool; 2], errors: &mut Errors) -> Self {
+    /// `custom`: the halves for which the variant names a function, which then asks no field. `rule`: the `rename_all` around it.
+    fn new(field: &syn::Field, itself: &TokenStream, custom: [bool; 2], rule: Option<&str>, errors: &mut Errors) -> Self {
         let entries = Entries::parse(&field.attrs, errors);
         let [serialize_with, deserialize_with] = entries.custom();
         let (sent, received) = (!custom[0] && !serialize_with, !custom[1] && !deserialize_with);
@@ -177,7 +190,15 @@ impl Field {
         } else {
             Coding::Field { sent, received }
         };
-        Self { ident: field.ident.clone(), ty: with_self(&field.ty, itself), bound: entries.bound(errors), entries, coding }
+        let rename = entries.sent("rename", errors);
+        Self {
+            ident: field.ident.clone(),
+            wire_name: field.ident.as_ref().map(|ident| rename::field(ident, rename, rule)),
+            ty: with_self(&field.ty, itself),
+            bound: entries.bound(errors),
+            entries,
+            coding,
+        }
     }
 
     /// Whether the field is a `PhantomData`, and so nothing.

@@ -152,6 +152,12 @@ impl Entries {
         self.serde("rename").map_or([None, None], |entry| entry.halves(errors))
     }
 
+    /// The text of a renaming key, for sending, which is what the schema tells.
+    pub(crate) fn sent(&self, key: &str, errors: &mut Errors) -> Option<String> {
+        let [sent, _] = self.serde(key)?.halves(errors);
+        sent.map(|text| text.value())
+    }
+
     /// The user's own `bound`.
     pub(crate) fn bound(&self, errors: &mut Errors) -> Bound {
         let Some(entry) = self.serde("bound") else {

@@ -17,8 +17,10 @@ pub use sender::Sender;
 
 pub(crate) use end::End;
 
-use crate::codec::field::Field;
+use crate::codec::field::{Field, part};
 use crate::error::SystemError;
+use crate::schema::Schema;
+use crate::schema::constant::Kind;
 use serde::{Deserialize, Deserializer, Serializer};
 use std::io;
 
@@ -59,7 +61,10 @@ fn take_end<'de, E: TryFrom<std::os::fd::OwnedFd>, D: Deserializer<'de>>(deseria
     E::try_from(descriptor).map_err(|_| frame::refuse(DecodeError::DescriptorKind { index, expected: "a connected unix seqpacket socket" }))
 }
 
-impl<T: 'static> Field for Sender<T> {
+// An end is a field where its message is one too: the other process must know what comes out of it.
+impl<T: Field> Field for Sender<T> {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Sender(part::<T>()));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serde::Serialize::serialize(self, serializer)
     }
@@ -69,7 +74,9 @@ impl<T: 'static> Field for Sender<T> {
     }
 }
 
-impl<T: 'static> Field for Receiver<T> {
+impl<T: Field> Field for Receiver<T> {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Receiver(part::<T>()));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.half().put(serializer)
     }
@@ -79,7 +86,9 @@ impl<T: 'static> Field for Receiver<T> {
     }
 }
 
-impl<S: 'static, R: 'static> Field for Channel<S, R> {
+impl<S: Field, R: Field> Field for Channel<S, R> {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Channel(part::<S>(), part::<R>()));
+
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
         self.end().put(false, serializer)
     }

@@ -96,6 +96,39 @@ const _: () = {
     }
     #[automatically_derived]
     impl crate::__private::Field for Job {
+        const SCHEMA: crate::__private::Schema = crate::__private::Schema::new::<
+            Self,
+        >(
+            "Job",
+            crate::__private::Kind::Enum(
+                &[
+                    (
+                        "Scan",
+                        crate::__private::Payload::Tuple(
+                            &[
+                                crate::__private::Child::Of(
+                                    <File as crate::__private::Field>::node,
+                                ),
+                            ],
+                        ),
+                    ),
+                    (
+                        "Wait",
+                        crate::__private::Payload::Struct(
+                            &[
+                                (
+                                    "for",
+                                    crate::__private::Child::Of(
+                                        <Duration as crate::__private::Field>::node,
+                                    ),
+                                ),
+                            ],
+                        ),
+                    ),
+                    ("Stop", crate::__private::Payload::Tuple(&[])),
+                ],
+            ),
+        );
         fn serialize<__S>(
             &self,
             serializer: __S,

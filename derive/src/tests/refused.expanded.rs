@@ -39,6 +39,9 @@ const _: () = {
     where
         Either<'a>: 'static,
     {
+        const SCHEMA: ::breezeway::__private::Schema = ::breezeway::__private::Schema::new::<
+            Self,
+        >("Either", ::breezeway::__private::Kind::Tuple(&[]));
         fn serialize<__S>(
             &self,
             serializer: __S,

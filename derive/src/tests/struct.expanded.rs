@@ -188,6 +188,28 @@ const _: () = {
         >: ::breezeway::__private::serde::Serialize
             + ::breezeway::__private::serde::de::DeserializeOwned,
     {
+        const SCHEMA: ::breezeway::__private::Schema = ::breezeway::__private::Schema::new::<
+            Self,
+        >(
+            "Tree",
+            ::breezeway::__private::Kind::Struct(
+                &[
+                    (
+                        "leaf",
+                        ::breezeway::__private::Child::Of(
+                            <T as ::breezeway::__private::Field>::node,
+                        ),
+                    ),
+                    (
+                        "children",
+                        ::breezeway::__private::Child::Of(
+                            <Vec<Tree<T>> as ::breezeway::__private::Field>::node,
+                        ),
+                    ),
+                    ("point", ::breezeway::__private::Child::Opaque("v1")),
+                ],
+            ),
+        );
         fn serialize<__S>(
             &self,
             serializer: __S,

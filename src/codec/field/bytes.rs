@@ -2,6 +2,8 @@
 
 use super::{Field, Message};
 use crate::codec::frame;
+use crate::schema::Schema;
+use crate::schema::constant::Kind;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
@@ -57,6 +59,9 @@ impl<const N: usize> de::Visitor<'_> for ByteArray<N> {
 }
 
 impl Field for u8 {
+    const SCHEMA: Schema = Schema::new::<u8>("", Kind::Scalar("u8"));
+    const IS_BYTE: bool = true;
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u8(*self)
     }
@@ -83,6 +88,8 @@ impl Field for u8 {
 }
 
 impl Field for Bytes {
+    const SCHEMA: Schema = Schema::new::<Bytes>("", Kind::Blob);
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         frame::put_bytes(self, serializer)
     }
@@ -132,6 +139,8 @@ impl<'de> Deserialize<'de> for Blob {
 }
 
 impl Field for Blob {
+    const SCHEMA: Schema = Schema::new::<Blob>("", Kind::Blob);
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Serialize::serialize(self, serializer)
     }
@@ -139,6 +148,10 @@ impl Field for Blob {
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Blob, D::Error> {
         Deserialize::deserialize(deserializer)
     }
+}
+
+impl Message for u8 {
+    const NAME: &'static str = "u8";
 }
 
 impl Message for Blob {

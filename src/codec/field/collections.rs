@@ -2,7 +2,9 @@
 //!
 //! A received set or map has each key once, and sorted ones have their keys in order: what a peer sends is what is received, or an error.
 
-use super::{Field, Owned, Ref};
+use super::{Field, Owned, Ref, part};
+use crate::schema::Schema;
+use crate::schema::constant::Kind;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -21,6 +23,8 @@ fn room<T>(hint: Option<usize>) -> usize {
 }
 
 impl<T: Field> Field for Option<T> {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Option(part::<T>()));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Serialize::serialize(&self.as_ref().map(Ref), serializer)
     }
@@ -31,6 +35,8 @@ impl<T: Field> Field for Option<T> {
 }
 
 impl<T: Field, E: Field> Field for Result<T, E> {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Result(part::<T>(), part::<E>()));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Serialize::serialize(&self.as_ref().map(Ref).map_err(Ref), serializer)
     }
@@ -41,6 +47,8 @@ impl<T: Field, E: Field> Field for Result<T, E> {
 }
 
 impl<T: Field> Field for Box<T> {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Same(part::<T>()));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         T::serialize(self, serializer)
     }
@@ -50,7 +58,14 @@ impl<T: Field> Field for Box<T> {
     }
 }
 
+/// A sequence, which of bytes is a run of them.
+const fn run<T: Field>() -> Kind {
+    if T::IS_BYTE { Kind::Bytes } else { Kind::Sequence(part::<T>()) }
+}
+
 impl<T: Field> Field for Box<[T]> {
+    const SCHEMA: Schema = Schema::new::<Self>("", run::<T>());
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         T::serialize_slice(self, serializer)
     }
@@ -61,6 +76,8 @@ impl<T: Field> Field for Box<[T]> {
 }
 
 impl<T: Field> Field for Vec<T> {
+    const SCHEMA: Schema = Schema::new::<Self>("", run::<T>());
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         T::serialize_slice(self, serializer)
     }
@@ -71,6 +88,8 @@ impl<T: Field> Field for Vec<T> {
 }
 
 impl<T: Field, const N: usize> Field for [T; N] {
+    const SCHEMA: Schema = Schema::new::<Self>("", if T::IS_BYTE { Kind::ByteArray(N) } else { Kind::Array(N, part::<T>()) });
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         T::serialize_array(self, serializer)
     }
@@ -115,6 +134,8 @@ pub(super) fn deserialize_array<'de, T: Field, const N: usize, D: Deserializer<'
 macro_rules! tuples {
     ($(($($type:ident $index:tt),+))+) => {$(
         impl<$($type: Field),+> Field for ($($type,)+) {
+            const SCHEMA: Schema = Schema::new::<Self>("", Kind::Tuple(&[$(part::<$type>()),+]));
+
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 Serialize::serialize(&($(Ref(&self.$index),)+), serializer)
             }
@@ -143,8 +164,11 @@ tuples! {
 }
 
 macro_rules! ranges {
-    ($($type:ident, $range:ident => $bounds:expr, $make:expr;)+) => {$(
+    ($($type:ident($start:literal, $end:literal), $range:ident => $bounds:expr, $make:expr;)+) => {$(
         impl<T: Field> Field for $type<T> {
+            const SCHEMA: Schema =
+                Schema::new::<Self>(stringify!($type), Kind::Struct(&[($start, part::<T>()), ($end, part::<T>())]));
+
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let $range = self;
                 let (start, end) = $bounds;
@@ -160,8 +184,9 @@ macro_rules! ranges {
 }
 
 ranges! {
-    Range, range => (&range.start, &range.end), |start, end| Range { start, end };
-    RangeInclusive, range => (range.start(), range.end()), RangeInclusive::new;
+    // The last fields are named apart because a range without its end is not one with it, though the bytes are alike.
+    Range("start", "end"), range => (&range.start, &range.end), |start, end| Range { start, end };
+    RangeInclusive("start", "last"), range => (range.start(), range.end()), RangeInclusive::new;
 }
 
 pub(super) fn deserialize_vec<'de, T: Field, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
@@ -172,8 +197,10 @@ pub(super) fn deserialize_vec<'de, T: Field, D: Deserializer<'de>>(deserializer:
 }
 
 macro_rules! sequences {
-    ($($type:ident: $expected:literal, $empty:expr, $gather:expr $(, $bound:ident)*;)+) => {$(
+    ($($type:ident $kind:ident: $expected:literal, $empty:expr, $gather:expr $(, $bound:ident)*;)+) => {$(
         impl<T: Field $(+ $bound)*> Field for $type<T> {
+            const SCHEMA: Schema = Schema::new::<Self>("", Kind::$kind(part::<T>()));
+
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_seq(self.iter().map(Ref))
             }
@@ -186,14 +213,16 @@ macro_rules! sequences {
 }
 
 sequences! {
-    VecDeque: "a sequence", VecDeque::with_capacity, |deque: &mut VecDeque<T>, element| { deque.push_back(element); true };
-    LinkedList: "a sequence", |_| LinkedList::new(), |list: &mut LinkedList<T>, element| { list.push_back(element); true };
-    BinaryHeap: "a sequence", BinaryHeap::with_capacity, |heap: &mut BinaryHeap<T>, element| { heap.push(element); true }, Ord;
-    BTreeSet: "a set in ascending order", |_| BTreeSet::new(),
+    VecDeque Sequence: "a sequence", VecDeque::with_capacity, |deque: &mut VecDeque<T>, element| { deque.push_back(element); true };
+    LinkedList Sequence: "a sequence", |_| LinkedList::new(), |list: &mut LinkedList<T>, element| { list.push_back(element); true };
+    BinaryHeap Sequence: "a sequence", BinaryHeap::with_capacity, |heap: &mut BinaryHeap<T>, element| { heap.push(element); true }, Ord;
+    BTreeSet SortedSet: "a set in ascending order", |_| BTreeSet::new(),
         |set: &mut BTreeSet<T>, element| set.last().is_none_or(|last| *last < element) && set.insert(element), Ord;
 }
 
 impl<T: Field + Eq + Hash, B: BuildHasher + Default + 'static> Field for HashSet<T, B> {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Set(part::<T>()));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.iter().map(Ref))
     }
@@ -205,6 +234,8 @@ impl<T: Field + Eq + Hash, B: BuildHasher + Default + 'static> Field for HashSet
 }
 
 impl<K: Field + Ord, V: Field> Field for BTreeMap<K, V> {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::SortedMap(part::<K>(), part::<V>()));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter().map(|(key, value)| (Ref(key), Ref(value))))
     }
@@ -218,6 +249,8 @@ impl<K: Field + Ord, V: Field> Field for BTreeMap<K, V> {
 }
 
 impl<K: Field + Eq + Hash, V: Field, B: BuildHasher + Default + 'static> Field for HashMap<K, V, B> {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Map(part::<K>(), part::<V>()));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter().map(|(key, value)| (Ref(key), Ref(value))))
     }

@@ -2,14 +2,25 @@
 
 use super::{Field, Message};
 use crate::codec::frame;
+use crate::schema::Schema;
+use crate::schema::constant::{Child, Kind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::any::TypeId;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, OwnedFd};
 
+/// The last of some names.
+macro_rules! last {
+    ($name:ident) => { stringify!($name) };
+    ($first:ident $($more:ident)+) => { last!($($more)+) };
+}
+
 macro_rules! descriptors {
-    ($($type:ty),+ $(,)?) => {$(
-        impl Field for $type {
+    ($($($path:ident)::+),+ $(,)?) => {$(
+        impl Field for $($path)::+ {
+            const SCHEMA: Schema = Schema::new::<Self>("", Kind::Descriptor(last!($($path)+)));
+
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 frame::put_descriptor(self.as_fd(), serializer)
             }
@@ -37,6 +48,8 @@ descriptors!(
 mod pipes {
     use super::*;
     descriptors!(std::io::PipeReader, std::io::PipeWriter);
+
+    pub(super) const OWNERS: &[Owner] = &[owner::<std::io::PipeReader>(), owner::<std::io::PipeWriter>()];
 }
 
 /// A descriptor in a type with plain serde derives, or as a whole message: `Channel<Fd<File>>`.
@@ -106,6 +119,8 @@ impl<'de, T: From<OwnedFd>> Deserialize<'de> for Fd<T> {
 }
 
 impl<T: AsFd + From<OwnedFd> + 'static> Field for Fd<T> {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Same(Child::Of(owned_by::<T>)));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Serialize::serialize(self, serializer)
     }
@@ -113,6 +128,33 @@ impl<T: AsFd + From<OwnedFd> + 'static> Field for Fd<T> {
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fd<T>, D::Error> {
         Deserialize::deserialize(deserializer)
     }
+}
+
+/// A type that owns a descriptor, and what it looks like on the wire.
+type Owner = (fn() -> TypeId, fn() -> &'static Schema);
+
+const fn owner<T: Field>() -> Owner {
+    (TypeId::of::<T>, T::node)
+}
+
+const OWNERS: &[Owner] = &[
+    owner::<std::fs::File>(),
+    owner::<std::os::unix::net::UnixStream>(),
+    owner::<std::os::unix::net::UnixListener>(),
+    owner::<std::os::unix::net::UnixDatagram>(),
+    owner::<std::net::TcpStream>(),
+    owner::<std::net::TcpListener>(),
+    owner::<std::net::UdpSocket>(),
+];
+
+/// The schema of what an [`Fd`] holds: of a type of the standard library its own, of any other that of a descriptor that may be anything.
+fn owned_by<T: 'static>() -> &'static Schema {
+    #[cfg(std_pipe)]
+    let pipes = pipes::OWNERS;
+    #[cfg(not(std_pipe))]
+    let pipes: &[Owner] = &[];
+    let found = OWNERS.iter().chain(pipes).find(|(id, _)| id() == TypeId::of::<T>());
+    found.map_or_else(OwnedFd::node, |(_, schema)| schema())
 }
 
 impl<T: AsFd + From<OwnedFd> + 'static> Message for Fd<T> {

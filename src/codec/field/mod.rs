@@ -13,7 +13,10 @@ pub use bytes::Blob;
 pub(super) use bytes::{AsBytes, ByteBuf};
 pub use descriptors::Fd;
 
+use crate::schema::constant::Child;
+use crate::schema::{self, Schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::any::TypeId;
 
 /// A type that can be a field of a message.
 ///
@@ -26,6 +29,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
     note = "a receiver owns what it decodes, so references, `Rc` and `Arc` are no fields; a `File` in a plain serde type is written `Fd<File>`"
 )]
 pub trait Field: Sized + 'static {
+    /// What the type looks like on the wire.
+    const SCHEMA: Schema;
+
+    /// Whether slices and arrays of it are runs of bytes: set together with the functions that make them so.
+    const IS_BYTE: bool = false;
+
+    /// The schema, as what stands for the type among the children of another.
+    #[must_use]
+    fn node() -> &'static Schema {
+        const { &Self::SCHEMA }
+    }
+
     /// Encodes the field.
     ///
     /// # Errors
@@ -98,10 +113,32 @@ pub fn deserialize<'de, T: Field, D: Deserializer<'de>>(deserializer: D) -> Resu
 /// A message type: what `#[derive(Message)]` gives, beside serde's `Serialize` and `Deserialize`.
 ///
 /// A channel within one program carries any type with serde's traits; `Message` is for types whose fields are files, sockets or ends of
-/// channels, and whose bytes are fast.
+/// channels, whose bytes are fast, and which two programs can compare. Numbers, `bool`, `char`, `String` and addresses of the standard library
+/// are messages too.
 pub trait Message: Field + Serialize + de::DeserializeOwned {
     /// The type's name, as in the source or as `#[serde(rename = …)]` says.
     const NAME: &'static str;
+
+    /// What the type looks like on the wire: its fields and variants, their names and their types.
+    ///
+    /// `docs/schema.md` says what counts.
+    #[must_use]
+    fn schema() -> &'static Schema {
+        Self::node()
+    }
+
+    /// The hash of the schema, by which two programs tell that they mean the same message.
+    ///
+    /// It is the same in every build, and computed once in each process.
+    #[must_use]
+    fn fingerprint() -> u64 {
+        schema::fingerprint_of(TypeId::of::<Self>(), Self::schema())
+    }
+}
+
+/// A type as a part of another.
+pub(crate) const fn part<T: Field>() -> Child {
+    Child::Of(T::node)
 }
 
 /// A field where serde wants a `Serialize`.

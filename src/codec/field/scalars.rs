@@ -1,8 +1,10 @@
 //! Numbers, text, addresses and times: as serde has them, except where serde accepts two encodings of one value or refuses a value
 //! that Linux has (paths that are not UTF-8).
 
-use super::Field;
 use super::bytes::{AsBytes, ByteBuf};
+use super::{Field, Message};
+use crate::schema::Schema;
+use crate::schema::constant::Kind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use std::ffi::{CString, OsString};
 use std::marker::PhantomData;
@@ -16,8 +18,10 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 macro_rules! as_serde_has_them {
-    ($($type:ty),+ $(,)?) => {$(
+    ($($type:ty: $name:literal $kind:expr;)+) => {$(
         impl Field for $type {
+            const SCHEMA: Schema = Schema::new::<$type>($name, $kind);
+
             #[inline]
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 Serialize::serialize(self, serializer)
@@ -28,20 +32,39 @@ macro_rules! as_serde_has_them {
                 Deserialize::deserialize(deserializer)
             }
         }
+
+        impl Message for $type {
+            const NAME: &'static str = stringify!($type);
+        }
     )+};
+    ($($type:ident),+ $(,)?) => {
+        as_serde_has_them! { $($type: "" Kind::Scalar(stringify!($type));)+ }
+    };
 }
 
 as_serde_has_them! {
-    (), bool, char, f32, f64,
-    i8, i16, i32, i64, i128, isize,
-    u16, u32, u64, u128, usize,
-    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize,
-    NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize,
-    String, Box<str>, CString,
+    bool, char, f32, f64,
+    i8, i16, i32, i64, i128,
+    u16, u32, u64, u128,
+    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128,
+    NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128,
+    CString,
     IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6,
 }
 
+as_serde_has_them! {
+    (): "" Kind::Tuple(&[]);
+    isize: "isize" Kind::Scalar("i64");
+    usize: "usize" Kind::Scalar("u64");
+    NonZeroIsize: "NonZeroIsize" Kind::Scalar("NonZeroI64");
+    NonZeroUsize: "NonZeroUsize" Kind::Scalar("NonZeroU64");
+    String: "" Kind::String;
+    Box<str>: "" Kind::String;
+}
+
 impl<T: ?Sized + 'static> Field for PhantomData<T> {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Tuple(&[]));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Serialize::serialize(self, serializer)
     }
@@ -53,6 +76,8 @@ impl<T: ?Sized + 'static> Field for PhantomData<T> {
 
 /// The bytes of the name, whatever they are.
 impl Field for OsString {
+    const SCHEMA: Schema = Schema::new::<Self>("OsString", Kind::Bytes);
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         AsBytes(self.as_bytes()).serialize(serializer)
     }
@@ -64,6 +89,8 @@ impl Field for OsString {
 
 /// The bytes of the path, whatever they are.
 impl Field for PathBuf {
+    const SCHEMA: Schema = Schema::new::<Self>("PathBuf", Kind::Bytes);
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         AsBytes(self.as_os_str().as_bytes()).serialize(serializer)
     }
@@ -75,6 +102,8 @@ impl Field for PathBuf {
 
 /// Whole seconds, and nanoseconds below one second.
 impl Field for Duration {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Scalar("Duration"));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Serialize::serialize(&(self.as_secs(), self.subsec_nanos()), serializer)
     }
@@ -89,6 +118,8 @@ impl Field for Duration {
 
 /// The duration since 1970; earlier times cannot be sent.
 impl Field for SystemTime {
+    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Scalar("SystemTime"));
+
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let since = self.duration_since(UNIX_EPOCH).map_err(|_| S::Error::custom("a time before 1970 cannot be sent"))?;
         Field::serialize(&since, serializer)
