@@ -4,8 +4,8 @@ use crate::sys::message::SCM_MAX_FD;
 
 /// What one end of a channel sends and accepts at most, per message.
 ///
-/// Each end has its own, which do not travel with it, and enforces them in both directions: a message above them is refused before anything is sent, and one that
-/// arrives costs an error and nothing else.
+/// Each end has its own, which do not travel with it, and enforces them in both directions: a message above them is refused before
+/// anything is sent, and one that arrives costs an error and nothing else.
 ///
 /// ```
 /// use breezeway::{Limits, channel};
