@@ -36,6 +36,7 @@
 //!
 //! - [`channel()`] gives a [`Sender`] and a [`Receiver`], [`Channel::pair`] two two-way ends. They are used as those of `std::sync::mpsc`.
 //! - [`process::ForkedProcess`] runs a closure in a fork of this process, with a channel to it.
+//! - [`process::CommandExt`] starts another program with a channel to it, which that program takes by [`process::inherited`].
 //! - [`socket`] is the layer below: packets and descriptors without types.
 //!
 //! One message is one packet, sent by one `sendmsg` and received by one `recvmsg`. How that works, what it costs and what a peer may
@@ -95,6 +96,8 @@ mod pages {
     mod architecture {}
     #[doc = include_str!("../docs/ends.md")]
     mod ends {}
+    #[doc = include_str!("../docs/processes.md")]
+    mod processes {}
     #[doc = include_str!("../docs/wire-format.md")]
     mod wire_format {}
 }

@@ -37,6 +37,8 @@ trials!(
     a_program_that_may_not_run_is_its_errno,
     closed_standard_descriptors_are_survived,
     a_command_can_be_used_again,
+    what_is_closed_after_a_spawn_is_closed,
+    everything_works_where_close_range_is_missing,
     stdio_is_the_commands,
     many_threads_spawn_at_once,
     every_outcome_is_told_apart,
@@ -376,6 +378,7 @@ fn a_program_that_may_not_run_is_its_errno() {
     assert_eq!(start_error(Command::new(&path).spawn_with_channel()), libc::ENOENT);
     no_children();
     // No room for another process.
+    support::forbid(libc::SYS_clone3, libc::EAGAIN);
     support::forbid(libc::SYS_clone, libc::EAGAIN);
     assert_eq!(start_error(program("echo").spawn_with_channel()), libc::EAGAIN);
 }
@@ -425,6 +428,28 @@ fn stdio_is_the_commands() {
     assert_eq!(said, "has a channel: true\n");
     assert!(child.take_stdout().is_none() && child.take_stdin().is_none() && child.take_stderr().is_none());
     assert!(child.wait().unwrap().success());
+}
+
+fn what_is_closed_after_a_spawn_is_closed() {
+    let _ledger = FdLedger::open().unwrap();
+    for _ in 0..100 {
+        let (ours, theirs) = Channel::<Text>::pair().unwrap();
+        let child = spawn("hold_on");
+        drop(theirs);
+        // At once, or as soon as `exec` in the child and the kernel have closed their copies; not when the program ends.
+        assert!(ours.recv().unwrap_err().is_closed());
+        assert_eq!(child.try_recv().unwrap_err().to_string(), TryRecvError::Empty.to_string(), "it still runs");
+    }
+}
+
+fn everything_works_where_close_range_is_missing() {
+    support::forbid(libc::SYS_close_range, libc::ENOSYS);
+    every_outcome_is_told_apart();
+    a_program_that_is_missing_is_its_errno();
+    stdio_is_the_commands();
+    a_command_can_be_used_again();
+    named_descriptors_are_passed();
+    many_threads_spawn_at_once();
 }
 
 fn many_threads_spawn_at_once() {

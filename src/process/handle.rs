@@ -60,6 +60,10 @@ impl Process {
         self.pidfd.as_ref().map(|pidfd| pidfd.as_fd())
     }
 
+    pub(super) fn set_on_drop(&mut self, on_drop: OnDrop) {
+        self.on_drop = on_drop;
+    }
+
     /// Makes the parent's end of the channel end when the process does.
     pub(super) fn watched_by(&self, end: &End) {
         self.pidfd.iter().for_each(|pidfd| end.watch(Arc::clone(pidfd)));

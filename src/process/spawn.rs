@@ -10,7 +10,8 @@ use super::siblings::Siblings;
 use crate::channel::{Channel, channel};
 use crate::codec::field::Message;
 use crate::error::SystemError;
-use crate::sys::exec::{self, Manners};
+use crate::sys::apart::{self, Started};
+use crate::sys::exec;
 use crate::sys::fd::{self, Place};
 use crate::sys::process::Pid;
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -102,7 +104,7 @@ pub trait CommandExt: sealed::Sealed {
 
 impl CommandExt for Command {
     fn with_channel<S: Message, R: Message>(&mut self) -> Spawn<'_, S, R> {
-        Spawn { command: self, passed: Vec::new(), manners: Manners::default(), on_drop: OnDrop::Kill, messages: PhantomData }
+        Spawn { command: self, passed: Vec::new(), die_with_parent: false, own_group: false, on_drop: OnDrop::Kill, messages: PhantomData }
     }
 }
 
@@ -135,7 +137,8 @@ mod sealed {
 pub struct Spawn<'a, S, R> {
     command: &'a mut Command,
     passed: Vec<(String, OwnedFd)>,
-    manners: Manners,
+    die_with_parent: bool,
+    own_group: bool,
     on_drop: OnDrop,
     messages: PhantomData<fn(S) -> R>,
 }
@@ -164,13 +167,13 @@ impl<S: Message, R: Message> Spawn<'_, S, R> {
     /// pool may end. A program with more rights than its file gives everybody (set-user-ID, capabilities) is not killed (prctl(2),
     /// `PR_SET_PDEATHSIG`). What ends every program is its channel: it closes when this process ends.
     pub fn die_with_parent(mut self) -> Self {
-        self.manners.dies_with_parent = true;
+        self.die_with_parent = true;
         self
     }
 
     /// Gives the program a process group of its own, so that Ctrl-C at this process's terminal does not reach it. `setpgid(2)`
     pub fn own_process_group(mut self) -> Self {
-        self.manners.own_group = true;
+        self.own_group = true;
         self
     }
 
@@ -190,11 +193,17 @@ impl<S: Message, R: Message> Spawn<'_, S, R> {
         let (report_to, reports) = channel().map_err(SystemError::in_call("socketpair"))?;
         let own = [(CHANNEL, theirs.as_fd()), (PANICS, report_to.as_fd())];
         let inherited: Vec<_> = own.into_iter().chain(passed.iter().map(|(name, fd)| (name.as_str(), fd.as_fd()))).collect();
-        let mut child = start(self.command, &inherited, self.manners)?;
-        let process = Process::new(child.id() as Pid, reports, self.on_drop);
+        if self.own_group {
+            self.command.process_group(0);
+        }
+        let started = start(self.command, &inherited, self.die_with_parent)?;
+        // Where its pipes are lost, the handle kills and reaps it.
+        let mut process = Process::new(started.pid as Pid, reports, OnDrop::Kill);
+        let [stdin, stdout, stderr] = started.pipes.map_err(SystemError::in_call("recvmsg"))?;
+        process.set_on_drop(self.on_drop);
         // A later fork must not keep this end open.
         Siblings::lock().add(Arc::downgrade(ours.end()));
-        let pipes = Pipes { stdin: child.stdin.take(), stdout: child.stdout.take(), stderr: child.stderr.take() };
+        let pipes = Pipes { stdin: stdin.map(Into::into), stdout: stdout.map(Into::into), stderr: stderr.map(Into::into) };
         // Between programs both sides say who they are first; this is where this side would.
         Ok(Child::new(ours, process, pipes))
     }
@@ -213,15 +222,20 @@ fn names_and_numbers(passed: Vec<(String, OwnedFd)>) -> Result<Vec<(String, Owne
 }
 
 /// Starts the program with these descriptors, and leaves the command as it was.
-fn start(command: &mut Command, inherited: &[(&str, BorrowedFd<'_>)], manners: Manners) -> Result<std::process::Child, SpawnError> {
+fn start(command: &mut Command, inherited: &[(&str, BorrowedFd<'_>)], die_with_parent: bool) -> Result<Started, SpawnError> {
     let places: io::Result<Vec<_>> = inherited.iter().map(|(name, fd)| Ok((*name, Place::of(*fd)?))).collect();
     let places = places.map_err(SystemError::in_call("fstat"))?;
     let _stdio = fd::occupy_stdio().map_err(SystemError::in_call("open"))?;
     let keep: Vec<_> = inherited.iter().map(|(_, fd)| *fd).collect();
     command.env(VARIABLE, environment::format(places));
-    let armed = exec::arm(command, &keep, manners);
-    let started = command.spawn();
-    drop(armed);
+    // The kernel takes the thread that starts the program for its parent, so that one must not be a thread that ends at once.
+    let apart = if die_with_parent { None } else { apart::spawn(command, &keep) };
+    let started = apart.unwrap_or_else(|| {
+        let _armed = exec::arm(command, &keep, die_with_parent);
+        let mut child = command.spawn()?;
+        let pipes = [child.stdin.take().map(Into::into), child.stdout.take().map(Into::into), child.stderr.take().map(Into::into)];
+        Ok(Started { pid: child.id(), pipes: Ok(pipes) })
+    });
     command.env_remove(VARIABLE);
     started.map_err(|source| SpawnError::Start { program: command.get_program().to_owned(), source })
 }

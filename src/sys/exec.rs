@@ -1,6 +1,6 @@
-//! What a child does between `fork` and `exec`: it closes what is not meant for the program, and sets what belongs to the process.
+//! Which descriptors a program inherits, decided by its process between `fork` and `exec`.
 //!
-//! Everything here that runs in the child is async-signal-safe (signal-safety(7)): plain system calls, no allocation, no lock. Other
+//! [`super::apart`] does without; this is for kernels without `close_range`, and for what only the process itself can ask for. Everything here that runs in the child is async-signal-safe (signal-safety(7)): plain system calls, no allocation, no lock. Other
 //! threads of the parent may have held any.
 
 use super::check;
@@ -13,31 +13,22 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What is particular to a child.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Manners {
-    /// It leads a process group of its own. `setpgid(2)`
-    pub(crate) own_group: bool,
-    /// It is killed when the thread that starts it ends. `PR_SET_PDEATHSIG`
-    pub(crate) dies_with_parent: bool,
-}
-
 /// A plan, carried out by each child that the command starts while this guard is there. What it keeps open stays open that long.
 #[must_use = "the command behaves as std's once this is dropped"]
 pub(crate) struct Armed<'a>(Arc<Plan>, PhantomData<BorrowedFd<'a>>);
 
 struct Plan {
     keep: Box<[RawFd]>,
-    manners: Manners,
-    parent: u32,
+    /// This process, if the child is to be killed when the thread that starts it ends. `PR_SET_PDEATHSIG`
+    dies_with: Option<u32>,
     /// A `Command` does not let go of a hook; it is told when to do nothing instead.
     armed: AtomicBool,
 }
 
 /// Makes the command close every descriptor but stdin, stdout, stderr and these to its program, whatever this process has open.
-pub(crate) fn arm<'a>(command: &mut Command, keep: &[BorrowedFd<'a>], manners: Manners) -> Armed<'a> {
+pub(crate) fn arm<'a>(command: &mut Command, keep: &[BorrowedFd<'a>], die_with_parent: bool) -> Armed<'a> {
     let keep = keep.iter().map(AsRawFd::as_raw_fd).collect();
-    let plan = Arc::new(Plan { keep, manners, parent: std::process::id(), armed: AtomicBool::new(true) });
+    let plan = Arc::new(Plan { keep, dies_with: die_with_parent.then(std::process::id), armed: AtomicBool::new(true) });
     let hook = Arc::clone(&plan);
     // SAFETY: `carry_out` is async-signal-safe, as its callees are; the `Arc` is only read through in the child.
     unsafe { command.pre_exec(move || if hook.armed.load(Ordering::Relaxed) { hook.carry_out() } else { Ok(()) }) };
@@ -53,12 +44,8 @@ impl Drop for Armed<'_> {
 impl Plan {
     /// In the child.
     fn carry_out(&self) -> io::Result<()> {
-        if self.manners.dies_with_parent {
-            die_with(self.parent)?;
-        }
-        if self.manners.own_group {
-            // SAFETY: a plain call about this process.
-            check(unsafe { libc::setpgid(0, 0) })?;
+        if let Some(parent) = self.dies_with {
+            die_with(parent)?;
         }
         mark_all().or_else(|_| mark_listed()).or_else(|_| mark_each())?;
         // The number stays what it is in the parent, so there is no `dup2` onto itself, which would leave close-on-exec set.
@@ -78,7 +65,12 @@ fn die_with(parent: u32) -> io::Result<()> {
 }
 
 /// The first descriptor that is not stdio.
-const FIRST: RawFd = 3;
+pub(super) const FIRST: RawFd = 3;
+
+/// Lets the program inherit these.
+pub(super) fn keep_open(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    keep.iter().try_for_each(|fd| set_flags(fd.as_raw_fd(), 0))
+}
 
 fn set_flags(fd: RawFd, flags: libc::c_int) -> io::Result<()> {
     // SAFETY: a plain call; a number that is not open is an error.
