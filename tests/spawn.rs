@@ -35,6 +35,7 @@ trials!(
     a_socket_of_another_kind_is_refused,
     a_program_that_is_missing_is_its_errno,
     a_program_that_may_not_run_is_its_errno,
+    a_file_that_was_being_written_can_be_executed_after_a_failed_spawn,
     closed_standard_descriptors_are_survived,
     a_command_can_be_used_again,
     what_is_closed_after_a_spawn_is_closed,
@@ -383,6 +384,17 @@ fn a_program_that_may_not_run_is_its_errno() {
     assert_eq!(start_error(program("echo").spawn_with_channel()), libc::EAGAIN);
 }
 
+fn a_file_that_was_being_written_can_be_executed_after_a_failed_spawn() {
+    for _ in 0..100 {
+        let script = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&script, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(start_error(Command::new("/nowhere").spawn_with_channel()), libc::ENOENT);
+        let script = script.into_temp_path();
+        assert!(Command::new(&script).spawn_with_channel::<Text, Text>().unwrap().wait().unwrap().success());
+    }
+}
+
 fn closed_standard_descriptors_are_survived() {
     support::close_standard_descriptors();
     let _ledger = FdLedger::open().unwrap();
@@ -436,7 +448,7 @@ fn what_is_closed_after_a_spawn_is_closed() {
         let (ours, theirs) = Channel::<Text>::pair().unwrap();
         let child = spawn("hold_on");
         drop(theirs);
-        // At once, or as soon as `exec` in the child and the kernel have closed their copies; not when the program ends.
+        // At once, or as soon as `exec` in the child has closed its copy; not when the program ends.
         assert!(ours.recv().unwrap_err().is_closed());
         assert_eq!(child.try_recv().unwrap_err().to_string(), TryRecvError::Empty.to_string(), "it still runs");
     }

@@ -1,7 +1,7 @@
 //! Starting another program with a channel to it.
 //!
 //! The program's end is an inherited descriptor, which an environment variable names ([`super::inherited`] takes it). Everything about the
-//! program itself is `std::process::Command`'s business. Stands on [`crate::channel`] and [`crate::sys::exec`].
+//! program itself is `std::process::Command`'s business. Stands on `channel` and `sys`.
 
 use super::child::{Child, Pipes};
 use super::environment::{self, CHANNEL, PANICS, VARIABLE};

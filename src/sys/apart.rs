@@ -5,14 +5,15 @@
 //! only a short-lived thread sees. The child inherits that copy; all else that belongs to a thread is as in the caller, because the thread
 //! is new and has it from there.
 //!
-//! The kernel closes the copy when the thread ends, some microseconds after its caller goes on. Until then a descriptor that the caller
-//! closes is still open there, as it is in the child of any `spawn` until `exec` has closed it.
+//! The thread closes its copy before it ends. In a program that has been started, what is not for it is open for some microseconds more,
+//! until `exec` has closed it, as after any `spawn`.
 
 use super::check;
 use super::exec::{self, FIRST};
 use super::message::{self, Block};
 use super::socket;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Command;
 use std::thread;
@@ -45,7 +46,7 @@ pub(crate) fn spawn(command: &mut Command, keep: &[BorrowedFd<'_>]) -> Option<io
 /// In the thread. What `Command::spawn` opens is open in this thread's table only, so it is sent to the caller's.
 fn spawn_in_own_table(command: &mut Command, keep: &[BorrowedFd<'_>], to_caller: BorrowedFd<'_>) -> Option<io::Result<(u32, [bool; 3])>> {
     unshare_and_mark().ok()?;
-    Some(exec::keep_open(keep).and_then(|()| command.spawn()).map(|mut child| {
+    let started = exec::keep_open(keep).and_then(|()| command.spawn()).map(|mut child| {
         let pipes = [child.stdin.take().map(OwnedFd::from), child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
         let piped = [pipes[0].is_some(), pipes[1].is_some(), pipes[2].is_some()];
         let pipes: Vec<_> = pipes.into_iter().flatten().collect();
@@ -54,7 +55,9 @@ fn spawn_in_own_table(command: &mut Command, keep: &[BorrowedFd<'_>], to_caller:
             let _ = message::send(to_caller, &[IoSlice::new(&[0])], &pipes, Block::No);
         }
         (child.id(), piped)
-    }))
+    });
+    close_table();
+    Some(started)
 }
 
 /// Gives this thread a copy of the descriptor table, and makes all in it from 3 on close-on-exec. `close_range(2)`
@@ -64,6 +67,22 @@ fn unshare_and_mark() -> io::Result<()> {
     // SAFETY: a plain call. Every descriptor of the process is still there, under its number, in this thread too; none is closed.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
     check(result as libc::c_int).map(drop)
+}
+
+/// Closes what this thread's copy of the table holds.
+///
+/// The kernel would do so too, but after the caller has seen the thread end. A file that the caller then closes would still be open here, and
+/// if it was open for writing, could not be executed (`ETXTBSY`).
+fn close_table() {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the call fills the set in.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    // A signal handler must not find descriptors gone that it writes to. From here on handlers run in other threads.
+    // SAFETY: `all` is initialised, and a null pointer asks for nothing back.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut()) };
+    // SAFETY: a plain call. The table is this thread's own since `unshare_and_mark`, and the thread does nothing more with descriptors:
+    // it owns none, and ends.
+    unsafe { libc::syscall(libc::SYS_close_range, 0, libc::c_uint::MAX, 0) };
 }
 
 /// Takes the pipes that the thread has sent.
