@@ -6,9 +6,9 @@
 //! cargo bench --bench channel -- --quick  # does it run: numbers of no value
 //! ```
 //!
-//! A round trip is two messages: each side produces a message afresh, sends it, receives the other's and sums it. The two contestants
-//! take turns within one run, a few milliseconds each, so that both see the same machine; times are medians, and the ratio is the
-//! median of the turns' ratios, with the middle half of them as its spread.
+//! A round trip is one message there and back: each side sums what it received, writes every byte of it afresh, and sends it on. The two
+//! contestants take turns within one run, a few milliseconds each, so that both see the same machine; times are medians, and the ratio
+//! is the median of the turns' ratios, with the middle half of them as its spread.
 
 mod raw;
 
@@ -16,6 +16,7 @@ use breezeway::process::ForkedProcess;
 use breezeway::{__private::bench, Channel, Message};
 use std::error::Error;
 use std::hint::black_box;
+use std::os::fd::AsFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,9 @@ trait Load: Message {
     /// Bytes of the encoded message.
     const SIZE: usize;
 
-    fn produce(id: u64) -> Self;
+    fn new() -> Self;
+    /// Writes every byte of it afresh.
+    fn produce(&mut self, id: u64);
     fn sum(&self) -> u64;
 
     fn produce_raw(id: u64, bytes: &mut [u8]) {
@@ -60,8 +63,12 @@ impl Load for Tiny {
     const BODY: &'static str = "Tiny { u64, u32 }";
     const SIZE: usize = 12;
 
-    fn produce(id: u64) -> Tiny {
-        Tiny { id, value: id as u32 }
+    fn new() -> Tiny {
+        Tiny { id: 0, value: 0 }
+    }
+
+    fn produce(&mut self, id: u64) {
+        *self = Tiny { id, value: id as u32 };
     }
 
     fn sum(&self) -> u64 {
@@ -69,12 +76,25 @@ impl Load for Tiny {
     }
 }
 
+/// Eight bytes, which make a message of 64.
+const NAME: &str = "notes.md";
+
 impl Load for Msg64 {
     const BODY: &'static str = "enum: u64, String, Vec<u32>, Vec<u8>";
     const SIZE: usize = 64;
 
-    fn produce(id: u64) -> Msg64 {
-        Msg64::Request { id, name: "readme.m".into(), tags: vec![id as u32; 2], body: vec![id as u8; 12] }
+    fn new() -> Msg64 {
+        Msg64::Request { id: 0, name: NAME.into(), tags: vec![0; 2], body: vec![0; 12] }
+    }
+
+    fn produce(&mut self, new: u64) {
+        if let Msg64::Request { id, name, tags, body } = self {
+            *id = new;
+            name.clear();
+            name.push_str(NAME);
+            tags.fill(new as u32);
+            body.fill(new as u8);
+        }
     }
 
     fn sum(&self) -> u64 {
@@ -91,8 +111,12 @@ impl Load for Bulk {
     const BODY: &'static str = "Vec<u8> of 64 KiB";
     const SIZE: usize = 8 + (64 << 10);
 
-    fn produce(id: u64) -> Bulk {
-        Bulk { body: vec![id as u8; 64 << 10] }
+    fn new() -> Bulk {
+        Bulk { body: vec![0; 64 << 10] }
+    }
+
+    fn produce(&mut self, id: u64) {
+        self.body.fill(id as u8);
     }
 
     fn sum(&self) -> u64 {
@@ -109,7 +133,7 @@ type Trips = Box<dyn FnMut(u64) -> Result<()>>;
 
 fn same_thread<T: Load>() -> Result<[Trips; 2]> {
     let (near, far) = Channel::<T>::pair()?;
-    let (raw_near, raw_far) = raw::Socket::pair_like(std::os::fd::AsFd::as_fd(&near))?;
+    let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
     let mut buffer = raw::Buffer::new();
     let raw = move |trips| {
         for id in 0..trips {
@@ -121,10 +145,13 @@ fn same_thread<T: Load>() -> Result<[Trips; 2]> {
         Ok(())
     };
     let ours = move |trips| {
+        let mut message = T::new();
         for id in 0..trips {
             for (from, to) in [(&near, &far), (&far, &near)] {
-                from.send(T::produce(id)).map_err(|error| error.to_string())?;
-                black_box(to.recv()?.sum());
+                message.produce(id);
+                from.send(message)?;
+                message = to.recv()?;
+                black_box(message.sum());
             }
         }
         Ok(())
@@ -137,12 +164,14 @@ fn two_processes<T: Load>(here: usize, there: usize) -> Result<[Trips; 2]> {
     let child = ForkedProcess::spawn(move |channel: Channel<T>| {
         raw::pin(there)?;
         for (id, message) in (0..).zip(&channel) {
-            black_box(message?.sum());
-            channel.send(T::produce(id))?;
+            let mut message = message?;
+            black_box(message.sum());
+            message.produce(id);
+            channel.send(message)?;
         }
         std::io::Result::Ok(())
     })?;
-    let (raw_near, raw_far) = raw::Socket::pair_like(std::os::fd::AsFd::as_fd(child.channel()))?;
+    let (raw_near, raw_far) = raw::Socket::pair_like(child.as_fd())?;
     let raw_child = ForkedProcess::<(), ()>::spawn(move |_| {
         raw::pin(there)?;
         let mut buffer = raw::Buffer::new();
@@ -165,9 +194,12 @@ fn two_processes<T: Load>(here: usize, there: usize) -> Result<[Trips; 2]> {
         Ok(())
     };
     let ours = move |trips| {
+        let mut message = T::new();
         for id in 0..trips {
-            child.send(T::produce(id)).map_err(|error| error.to_string())?;
-            black_box(child.recv()?.sum());
+            message.produce(id);
+            child.send(message)?;
+            message = child.recv()?;
+            black_box(message.sum());
         }
         Ok(())
     };
@@ -188,7 +220,7 @@ fn decoding<T: Load>() -> Result<[Trips; 2]> {
     let config = bincode::config::legacy();
     let body = || -> Result<raw::Buffer> {
         let mut received = raw::Buffer::new();
-        received.body(T::SIZE).copy_from_slice(&bench::encode(&T::produce(7))?);
+        received.body(T::SIZE).copy_from_slice(&bench::encode(&T::new())?);
         Ok(received)
     };
     let (mut theirs, mut same) = (body()?, body()?);

@@ -55,10 +55,9 @@ impl Socket {
         // The kernel reports twice what it was asked for.
         let half = queue / 2;
         for end in [&left, &right] {
+            let (fd, half) = (end.as_raw_fd(), (&raw const half).cast());
             // SAFETY: the kernel reads one int.
-            check(
-                unsafe { libc::setsockopt(end.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, (&raw const half).cast(), length) } as isize
-            )?;
+            check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, half, length) } as isize)?;
         }
         Ok((Socket(left), Socket(right)))
     }

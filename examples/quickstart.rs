@@ -151,7 +151,7 @@ fn count(worker: &Channel<Job, Report>, files: &[Input]) -> Result<bool, Box<dyn
 
     worker.send(Job::Open)?;
     match worker.recv()? {
-        Report::Refused(error) => writeln!(io::stdout(), "the worker could not open {PUBLIC} itself: {error}")?,
+        Report::Refused(error) => writeln!(io::stdout(), "as it should be, the worker could not open {PUBLIC} itself: {error}")?,
         _ => return Err(format!("the worker could open {PUBLIC} itself").into()),
     }
     Ok(all_read)

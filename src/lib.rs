@@ -70,7 +70,7 @@ mod wire;
 pub use breezeway_derive::Message;
 pub use bytes::Bytes;
 pub use channel::{Channel, IntoIter, Iter, Receiver, Sender, TryIter, channel};
-pub use codec::field::{Blob, Fd, Message};
+pub use codec::field::{Blob, Fd, Field, Message};
 pub use error::{
     AdoptError, AdoptFault, DecodeError, EncodeError, Fault, IntoFdError, ProtocolError, RecvError, RecvTimeoutError, SendError, SendFault,
     SendTimeoutError, SystemError, TryRecvError, TrySendError,

@@ -4,7 +4,7 @@ use crate::sys::message::SCM_MAX_FD;
 
 /// What one end of a channel sends and accepts at most, per message.
 ///
-/// Each end has its own and enforces it in both directions: a message above them is refused before anything is sent, and one that
+/// Each end has its own, which do not travel with it, and enforces them in both directions: a message above them is refused before anything is sent, and one that
 /// arrives costs an error and nothing else.
 ///
 /// ```
@@ -24,7 +24,7 @@ pub struct Limits {
     ///
     /// A receiving thread reserves this much address space, up to 4 MiB, and touches only what messages fill.
     pub max_message: usize,
-    /// Descriptors in one message. Default and maximum: 253, the kernel's own limit for one packet (`SCM_MAX_FD`).
+    /// Descriptors in one message. Default: 253, the kernel's own limit for one packet (`SCM_MAX_FD`); more counts as 253.
     pub max_descriptors: usize,
     /// Levels of nesting in one received message: structs, enums, sequences, maps and options within each other. Default: 128, chosen, not tuned.
     pub max_depth: usize,
@@ -50,11 +50,16 @@ impl Limits {
         self
     }
 
-    /// Sets the descriptors in one message; above 253 counts as 253.
+    /// Sets the descriptors in one message; more than 253 counts as 253.
     #[must_use]
     pub const fn max_descriptors(mut self, count: usize) -> Limits {
-        self.max_descriptors = if count < SCM_MAX_FD { count } else { SCM_MAX_FD };
+        self.max_descriptors = count;
         self
+    }
+
+    /// Descriptors in one message, as the kernel allows.
+    pub(crate) const fn descriptors(&self) -> usize {
+        if self.max_descriptors < SCM_MAX_FD { self.max_descriptors } else { SCM_MAX_FD }
     }
 
     /// Sets the levels of nesting in one received message.

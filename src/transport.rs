@@ -126,16 +126,21 @@ fn count(len: usize) -> u16 {
 
 /// One `sendmsg` of everything, again and again until it is done or the time is over.
 #[inline]
-pub(crate) fn send_parts<D: AsFd>(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], descriptors: &[D], wait: Wait) -> Result<(), NotSent> {
+pub(crate) fn send_parts<D: AsFd>(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], descriptors: &[D], mut wait: Wait) -> Result<(), NotSent> {
     loop {
         match message::send(socket, parts, descriptors, wait.block()) {
             Ok(_) => return Ok(()),
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => {}
                 ErrorKind::WouldBlock if wait.ready(socket, poll::Interest::Write)? => {}
+                // The kernel calls a queue writable when three quarters of it are free, and takes a packet long before that.
+                ErrorKind::WouldBlock if matches!(wait, Wait::Until(_)) => wait = Wait::Not,
                 ErrorKind::WouldBlock => return Err(NotSent::Full),
-                // A reset is reported once, for messages that the peer left unread; after it, it is a broken pipe.
-                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => return Err(NotSent::Closed),
+                // A reset is reported once, for messages that the peer left unread; after it, it is a broken pipe. Older kernels have
+                // other words for a peer that goes at this very moment.
+                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused | ErrorKind::NotConnected => {
+                    return Err(NotSent::Closed);
+                }
                 _ => return Err(explain(socket, parts, error).into()),
             },
         }
@@ -157,37 +162,59 @@ fn explain(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], error: io::Error) -> S
 
 /// Receives one packet and looks whether it is one of ours. On a fault the packet is gone and its descriptors are closed.
 pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<Packet, NotReceived> {
-    let room = limits.max_message.min(LARGEST_PACKET);
-    let mut payload = Buffer::with_room(room)
+    let mut payload = Buffer::with_room(receive_room(limits))
         .map_err(|_| SystemError { call: "allocating the receive buffer", source: ErrorKind::OutOfMemory.into() })?;
     let mut header = [0; HEADER];
     let mut descriptors = List::new();
     let arrival = receive_parts(socket, &mut header, payload.spare(), &mut descriptors, wait)?;
-    let found = arrival.bytes.min(HEADER);
-    if found < HEADER {
-        return Err(Fault::from(ProtocolError::ShortHeader { expected: HEADER, found }).into());
+    match examine(&arrival, header, &payload, descriptors.len(), limits) {
+        Ok((body, blobs)) => {
+            payload.truncate(body);
+            Ok(Packet { body: payload, blobs, descriptors })
+        }
+        Err(fault) => {
+            socket::close_at_once(&descriptors);
+            Err(fault.into())
+        }
+    }
+}
+
+/// Looks at everything that can be seen without knowing the type: the length of the body, and copies of the blobs. (A slice of the buffer
+/// would pin it whole, and the thread wants it back for the next message.)
+#[inline]
+fn examine(
+    arrival: &Arrival,
+    header: [u8; HEADER],
+    payload: &Buffer,
+    descriptors: usize,
+    limits: &Limits,
+) -> Result<(usize, List<Bytes>), Fault> {
+    if arrival.bytes < HEADER {
+        return Err(ProtocolError::ShortHeader { expected: HEADER, found: arrival.bytes }.into());
     }
     if arrival.descriptors_cut {
-        return Err(Fault::FdTableFull.into());
+        return Err(Fault::FdTableFull);
     }
-    let header = Header::decode(header).map_err(Fault::from)?;
+    let header = Header::decode(header)?;
     // A thread's spare buffer may have more room than this end accepts.
-    if arrival.cut || payload.len() > room {
-        return Err(Fault::TooLarge { limit: limits.max_message }.into());
+    if arrival.cut || payload.len() > receive_room(limits) {
+        return Err(Fault::TooLarge { limit: limits.max_message });
     }
-    if descriptors.len() != usize::from(header.descriptors) {
-        let error = ProtocolError::DescriptorCount { announced: header.descriptors.into(), found: descriptors.len() };
-        return Err(Fault::from(error).into());
+    if descriptors != usize::from(header.descriptors) {
+        return Err(ProtocolError::DescriptorCount { announced: header.descriptors.into(), found: descriptors }.into());
     }
-    if descriptors.len() > limits.max_descriptors {
-        return Err(Fault::TooManyDescriptors { count: descriptors.len(), limit: limits.max_descriptors }.into());
+    if descriptors > limits.descriptors() {
+        return Err(Fault::TooManyDescriptors { count: descriptors, limit: limits.descriptors() });
     }
-    let (body, blobs) = header.parts(payload.as_slice()).map_err(Fault::from)?;
-    // Copies: a slice of the buffer would pin it whole, and the thread wants it back for the next message.
+    let (body, blobs) = header.parts(payload.as_slice())?;
     let mut copies = List::new();
     blobs.map(Bytes::copy_from_slice).for_each(|blob| copies.push(blob));
-    payload.truncate(body);
-    Ok(Packet { body: payload, blobs: copies, descriptors })
+    Ok((body, copies))
+}
+
+/// Bytes behind the header that this end makes room for.
+fn receive_room(limits: &Limits) -> usize {
+    limits.max_message.min(LARGEST_PACKET)
 }
 
 /// One `recvmsg`, again and again until something arrives, the peer is gone or the time is over.
@@ -206,10 +233,9 @@ pub(crate) fn receive_parts(
                 return Ok(arrival);
             }
             Ok(_) => {
+                socket::close_at_once(descriptors);
                 descriptors.clear();
-                // An empty packet looks like the end. Where the peer is gone the two cannot be told apart, and it is the end.
-                let end = poll::hangup(socket).map_err(SystemError::in_call("ppoll"))?.receiving;
-                return Err(if end { NotReceived::Closed } else { Fault::from(ProtocolError::Empty).into() });
+                return Err(if is_end(socket)? { NotReceived::Closed } else { Fault::from(ProtocolError::Empty).into() });
             }
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => {}
@@ -221,6 +247,14 @@ pub(crate) fn receive_parts(
             },
         }
     }
+}
+
+/// Whether nothing received means that nothing will come. An empty packet looks the same: while the peer is there, or something waits
+/// behind it, that is what it was.
+#[cold]
+fn is_end(socket: BorrowedFd<'_>) -> Result<bool, SystemError> {
+    let gone = poll::hangup(socket).map_err(SystemError::in_call("ppoll"))?.receiving;
+    Ok(gone && socket::queued(socket).map_err(SystemError::in_call("ioctl"))? == 0)
 }
 
 /// Descriptors arrive on the lowest free numbers, which may be 0, 1 and 2.

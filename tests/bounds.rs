@@ -1,4 +1,4 @@
-//! Decoding stays within bounds: whatever a body says, it ends in a value or a typed error after bounded work, memory and stack.
+//! Decoding stays within bounds (M37 of `docs/wire-format.md`): whatever a body says, it ends in a value or a typed error after bounded work, memory and stack.
 //!
 //! Each test runs on the main stack and on threads of 128 and 64 KiB, in a process that may have 256 MiB of address space.
 
@@ -24,6 +24,7 @@ trials!(
     collections_of_nothing_are_refused,
     nesting_is_refused,
     nesting_without_a_depth_limit_ends_with_the_stack,
+    large_levels_end_with_the_stack_at_worst,
     nested_claims_of_room_are_bounded,
     sixteen_mebibytes_of_zeros_are_refused,
     work_is_bounded_by_the_budget,
@@ -247,16 +248,16 @@ macro_rules! shapes {
                 check(decode::<Thin>(&zeros, limits), left(4));
                 check(decode::<Large>(&zeros, limits), left(9));
                 check(decode::<Map>(&zeros, limits), left(8));
-                // And as many elements as there can be.
+                // And as many elements as there can be, of a sixteenth of it.
+                zeros.truncate(1 << 20);
                 zeros[..8].copy_from_slice(&(1_u64 << 32).to_le_bytes());
-                let missing = |missing| DecodeError::Truncated { missing };
-                check(decode::<Of<Vec<Option<u8>>>>(&zeros, limits), missing(1));
-                check(decode::<Of<Vec<String>>>(&zeros, limits), missing(8));
-                check(decode::<Of<Vec<Thin>>>(&zeros, limits), missing(4));
-                check(decode::<Of<LinkedList<Vec<()>>>>(&zeros, limits), missing(8));
-                let tight = limits.max_expansion(4);
-                check(decode::<Of<Vec<Option<String>>>>(&zeros, tight), DecodeError::TooExpansive { limit: budget(16 << 20, &tight) });
-                check(decode::<Of<Vec<Large>>>(&zeros, tight), DecodeError::TooExpansive { limit: budget(16 << 20, &tight) });
+                let tight = limits.max_expansion(1);
+                let too_expansive = || DecodeError::TooExpansive { limit: budget(zeros.len(), &tight) };
+                check(decode::<Of<Vec<String>>>(&zeros, tight), too_expansive());
+                check(decode::<Of<Vec<Thin>>>(&zeros, tight), too_expansive());
+                check(decode::<Of<Vec<Option<String>>>>(&zeros, tight), too_expansive());
+                check(decode::<Of<Vec<Large>>>(&zeros, tight), too_expansive());
+                check(decode::<Of<LinkedList<()>>>(&zeros, tight), too_expansive());
             }
 
             pub(super) fn work() {
@@ -371,7 +372,68 @@ fn nesting_without_a_depth_limit_ends_with_the_stack() {
     });
 }
 
+/// Levels of several KiB each, of which a debug build has many copies on the stack.
+fn large_levels_end_with_the_stack_at_worst() {
+    fn chains<const N: usize>() {
+        #[derive(Message)]
+        struct Node<const N: usize> {
+            data: [u8; N],
+            next: Option<Box<Node<N>>>,
+        }
+        #[derive(Message)]
+        enum Flat<const N: usize> {
+            End,
+            Next([u8; N], Box<Flat<N>>),
+        }
+        let data = [(N as u64).to_le_bytes().to_vec(), vec![7; N]].concat();
+        let nodes = [[data.as_slice(), &[1]].concat().repeat(60), data.clone(), vec![0]].concat();
+        let flats = [[&[1, 0, 0, 0], data.as_slice()].concat().repeat(60), vec![0; 4]].concat();
+        let at_worst = |error: Option<DecodeError>| assert!(matches!(error, None | Some(DecodeError::StackExhausted)), "{error:?}");
+        at_worst(decode::<Node<N>>(&nodes, Limits::new()));
+        at_worst(decode::<Flat<N>>(&flats, Limits::new()));
+    }
+    for kib in [64, 128, 256, 512, 2048, 8192] {
+        // What is more than a 32nd of its stack can overflow it without anybody's help.
+        let all = move || {
+            let fits = |size: usize| size * 32 <= kib << 10;
+            chains::<300>();
+            if fits(2048) {
+                chains::<2048>()
+            }
+            if fits(4096) {
+                chains::<4096>()
+            }
+            if fits(8192) {
+                chains::<8192>()
+            }
+            if fits(16384) {
+                chains::<16384>()
+            }
+        };
+        std::thread::Builder::new().stack_size(kib << 10).spawn(all).unwrap().join().unwrap_or_else(|_| panic!("on {kib} KiB"));
+    }
+}
+
+/// Large elements, of which each collection makes room for some before it knows that there are none.
+#[derive(Serialize, Deserialize)]
+struct Padded {
+    #[serde(skip)]
+    _pad: Pad,
+    kids: Vec<Padded>,
+}
+
+struct Pad(#[allow(dead_code, reason = "takes room")] [u8; 1000]);
+
+impl Default for Pad {
+    fn default() -> Pad {
+        Pad([0; 1000])
+    }
+}
+
 fn nested_claims_of_room_are_bounded() {
+    // Each claims as many as the rest of the body could hold, and then has one.
+    let claims: Vec<u8> = (0..100).flat_map(|_| 1000_u64.to_le_bytes()).chain([0; 300]).collect();
+    assert!(decode::<Padded>(&claims, Limits::new()).is_some());
     on_every_stack(|| {
         derived::claims_of_room();
         plain::claims_of_room();

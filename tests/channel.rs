@@ -24,6 +24,10 @@ trials!(
     a_fault_ends_nothing,
     iterators_yield_faults_and_stop_at_the_end,
     many_threads_send_at_once,
+    a_deadline_finds_room_that_poll_does_not_tell_of,
+    refused_sockets_do_not_linger,
+    a_dropped_half_lets_go_of_what_was_queued,
+    a_blob_is_bytes_to_every_other_serializer,
     a_signal_interrupts_nothing,
     somebody_elses_o_nonblock_changes_nothing,
     a_message_above_the_limit_is_told_with_its_size,
@@ -141,6 +145,9 @@ struct Carries {
 }
 
 #[derive(Message)]
+struct Carried(Receiver<u32>);
+
+#[derive(Message)]
 struct Refuses(#[message(opaque = "v1")] Never);
 
 #[derive(Deserialize)]
@@ -217,6 +224,57 @@ fn many_threads_send_at_once() {
         }
         assert_eq!(next, vec![messages; threads]);
     });
+}
+
+fn a_deadline_finds_room_that_poll_does_not_tell_of() {
+    let _ledger = FdLedger::open().unwrap();
+    let (sender, receiver) = channel::<u32>().unwrap();
+    let queued = (0..).take_while(|message| sender.try_send(*message).is_ok()).count();
+    // Half of it is free, and the kernel says writable at three quarters.
+    receiver.try_iter().take(queued / 2).for_each(|message| assert!(message.is_ok()));
+    sender.send_timeout(7, SOON).unwrap();
+    sender.send_deadline(8, past()).unwrap();
+}
+
+fn refused_sockets_do_not_linger() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<u8>().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for (bytes, count) in [(packet(&[7], &[], 1), 1), (packet(&[7], &[], 2), 1), (packet(&[7, 7], &[], 1), 1), (vec![], 1)] {
+        // Data that nobody reads, and a wish to wait for it for an hour when closed: longer than the watchdog.
+        let lingering = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let _accepted = listener.accept().unwrap();
+        lingering.set_nonblocking(true).unwrap();
+        while std::io::Write::write(&mut &lingering, &[0; 65536]).is_ok() {}
+        support::linger(lingering.as_fd(), 3600);
+        peer.send(&bytes, &vec![lingering.as_fd(); count]).unwrap();
+        support::linger(lingering.as_fd(), 3600);
+        drop(lingering);
+        assert!(matches!(receiver.try_recv(), Err(TryRecvError::Fault(_))));
+    }
+}
+
+fn a_dropped_half_lets_go_of_what_was_queued() {
+    let _ledger = FdLedger::open().unwrap();
+    let (ours, theirs) = Channel::<Fd<std::fs::File>>::pair().unwrap();
+    let (sender, receiver) = theirs.split();
+    let (watched, end) = channel::<u32>().unwrap();
+    let carried = std::fs::File::from(OwnedFd::try_from(watched).unwrap());
+    ours.send(Fd(carried)).unwrap();
+    assert!(end.try_recv().unwrap_err().is_empty());
+    drop(receiver);
+    assert!(end.try_recv().unwrap_err().is_closed(), "the last sender was queued there");
+    drop(sender);
+}
+
+fn a_blob_is_bytes_to_every_other_serializer() {
+    for length in [0, 10, 4095, 4096, 100_000] {
+        let blob = Blob::from(vec![7; length]);
+        let config = bincode::config::legacy();
+        let encoded = bincode::serde::encode_to_vec(&blob, config).unwrap();
+        assert_eq!(bincode::serde::decode_from_slice::<Blob, _>(&encoded, config).unwrap().0, blob, "{length}");
+        assert_eq!(serde_json::from_value::<Vec<u8>>(serde_json::to_value(&blob).unwrap()).unwrap(), blob.to_vec());
+    }
 }
 
 fn a_signal_interrupts_nothing() {
@@ -507,6 +565,11 @@ fn errors_are_ordinary_errors() {
     while sender.try_send("x".into()).is_ok() {}
     assert_eq!(kind(sender.try_send("x".into()).unwrap_err().into()), ErrorKind::WouldBlock);
     assert_eq!(kind(sender.send_timeout("x".into(), Duration::ZERO).unwrap_err().into()), ErrorKind::TimedOut);
+    // A message that is not `Sync` leaves an error that is.
+    let (carrier, arrivals) = channel::<Carried>().unwrap();
+    drop(arrivals);
+    let error = carrier.send(Carried(channel().unwrap().1)).unwrap_err().without_message();
+    let _: Box<dyn Error + Send + Sync> = error.into();
     drop(receiver);
     let closed: io::Error = sender.send("x".into()).unwrap_err().into();
     assert!(closed.get_ref().unwrap().downcast_ref::<SendError>().unwrap().is_closed(), "the error is in there");
@@ -515,7 +578,11 @@ fn errors_are_ordinary_errors() {
     peer.send(b"x", &[]).unwrap();
     let fault = receiver.recv().unwrap_err();
     assert_eq!(fault.source().unwrap().to_string(), "the packet breaks the wire format: 1 bytes are no header, which has 16");
+    assert!(fault.source().unwrap().source().is_none(), "nothing is said twice");
     assert_eq!(kind(fault.into()), ErrorKind::InvalidData);
+    peer.send(&packet(&[2], &[], 0), &[]).unwrap();
+    let fault: io::Error = receiver.recv().unwrap_err().into();
+    assert_eq!(fault.to_string(), "the message does not decode: a value that is not a bool (0 or 1)");
     drop(peer);
     assert_eq!(kind(receiver.recv().unwrap_err().into()), ErrorKind::UnexpectedEof);
 }
@@ -553,6 +620,11 @@ fn everything_is_debug_without_its_message() {
     let fault = SendFault::TooLarge { size: 2, limit: 1 };
     assert_eq!(format!("{:?}", SendTimeoutError::Fault(Mute, fault)), "Fault(TooLarge { size: 2, limit: 1 })");
     assert_eq!(format!("{:?}", IntoFdError::SplitHalf(Mute)), "SplitHalf(..)");
+    fn debug<T: std::fmt::Debug>() {}
+    debug::<breezeway::process::Child<Mute, Mute>>();
+    debug::<breezeway::IntoIter<Mute>>();
+    debug::<breezeway::Iter<'_, Mute>>();
+    debug::<breezeway::TryIter<'_, Mute>>();
 }
 
 fn raw_packets_carry_parts_and_descriptors() {
@@ -595,7 +667,8 @@ fn a_raw_packet_says_what_was_cut() {
 fn typed_messages_travel_on_a_bare_socket() {
     let _ledger = FdLedger::open().unwrap();
     let (mut left, mut right) = socketpair(Family::Unix, SocketType::SeqPacket, Protocol::None).unwrap();
-    left.send(&String::from("by reference")).unwrap();
+    let text = String::from("by reference");
+    left.send(&text).unwrap();
     left.send(7_u32).unwrap();
     left.send(Fd(support::some_file())).unwrap();
     assert_eq!(right.receive::<String>().unwrap(), "by reference");

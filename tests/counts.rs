@@ -1,2 +1,311 @@
-//! Placeholder.
-fn main() {}
+//! What a message costs, counted: system calls by tracing the processes that make them, heap allocations by an allocator that counts.
+//!
+//! The counts are of the steady state: a message or two goes first, because a thread's buffers are made for its first message.
+
+#[path = "support/allocations.rs"]
+mod allocations;
+#[path = "support/calls.rs"]
+mod calls;
+mod support;
+
+use breezeway::{Bytes, Channel, Fd, Message, RecvTimeoutError, Sender, TryRecvError, channel};
+use calls::{mark, record};
+use libc::{SYS_close, SYS_fcntl, SYS_getpid, SYS_ppoll, SYS_recvmsg, SYS_sendmsg};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::time::Duration;
+use support::some_file;
+
+trials!(
+    a_small_message_is_one_sendmsg_and_one_recvmsg,
+    a_cloned_sender_of_a_one_way_channel_makes_one_sendmsg_per_message,
+    a_descriptor_adds_one_dup_and_one_close_at_the_sender,
+    an_end_in_a_message_adds_one_dup_and_one_close_at_the_sender,
+    looking_at_an_empty_channel_is_one_recvmsg,
+    waiting_with_a_deadline_is_recvmsg_ppoll_recvmsg,
+    giving_up_at_a_deadline_is_recvmsg_and_ppoll,
+    one_system_call_more_is_noticed,
+    a_plain_serde_message_without_heap_fields_allocates_nothing,
+    a_derived_message_without_heap_fields_allocates_nothing,
+    a_message_with_a_file_allocates_nothing,
+    each_heap_field_is_one_allocation_at_the_receiver,
+    a_large_blob_is_one_allocation_at_the_receiver,
+    one_allocation_more_is_noticed,
+);
+
+/// Messages counted, after one that is not.
+const COUNTED: usize = 100;
+
+#[derive(Debug, Message, PartialEq)]
+struct Tiny {
+    id: u64,
+    value: u32,
+}
+
+fn numbers(calls: &[calls::Call]) -> Vec<libc::c_long> {
+    calls.iter().map(|call| call.number).collect()
+}
+
+/// Calls `each` once to warm up, then `COUNTED` times between marks.
+fn counted(each: impl Fn()) {
+    each();
+    mark();
+    (0..COUNTED).for_each(|_| each());
+    mark();
+}
+
+fn a_small_message_is_one_sendmsg_and_one_recvmsg() {
+    let (near, far) = Channel::<Tiny>::pair().unwrap();
+    let ping = || {
+        counted(|| {
+            near.send(Tiny { id: 1, value: 2 }).unwrap();
+            assert_eq!(near.recv().unwrap().value, 3);
+        });
+    };
+    let pong = || {
+        counted(|| {
+            let Tiny { id, value } = far.recv().unwrap();
+            far.send(Tiny { id, value: value + 1 }).unwrap();
+        });
+    };
+    let [pings, pongs] = record([&ping, &pong], |_, _| {});
+    assert_eq!(numbers(&pings), [SYS_sendmsg, SYS_recvmsg].repeat(COUNTED));
+    assert_eq!(numbers(&pongs), [SYS_recvmsg, SYS_sendmsg].repeat(COUNTED));
+}
+
+fn a_cloned_sender_of_a_one_way_channel_makes_one_sendmsg_per_message() {
+    let (sender, receiver) = channel::<Tiny>().unwrap();
+    let clone = sender.clone();
+    let send = || {
+        counted(|| {
+            sender.send(Tiny { id: 1, value: 2 }).unwrap();
+            clone.send(Tiny { id: 3, value: 4 }).unwrap();
+        });
+    };
+    let receive = || {
+        counted(|| {
+            assert_eq!(receiver.recv().unwrap().id, 1);
+            assert_eq!(receiver.recv().unwrap().id, 3);
+        });
+    };
+    let [sent, received] = record([&send, &receive], |_, _| {});
+    assert_eq!(numbers(&sent), [SYS_sendmsg; 2].repeat(COUNTED));
+    assert_eq!(numbers(&received), [SYS_recvmsg; 2].repeat(COUNTED));
+}
+
+#[derive(Message)]
+struct Delivery {
+    id: u64,
+    file: File,
+}
+
+/// Sends values made before the marks, and keeps what is received until after them.
+fn calls_per_message<T: Serialize + DeserializeOwned>(make: impl Fn() -> T, expected: &[libc::c_long]) {
+    let (sender, receiver) = channel::<T>().unwrap();
+    let send = || {
+        let messages: Vec<T> = (0..COUNTED).map(|_| make()).collect();
+        sender.send(make()).unwrap();
+        mark();
+        for message in messages {
+            assert!(sender.send(message).is_ok());
+        }
+        mark();
+    };
+    let receive = || {
+        let mut messages = Vec::with_capacity(COUNTED);
+        receiver.recv().unwrap();
+        mark();
+        (0..COUNTED).for_each(|_| messages.push(receiver.recv().unwrap()));
+        mark();
+    };
+    let [sent, received] = record([&send, &receive], |_, _| {});
+    assert_eq!(numbers(&sent), expected.repeat(COUNTED));
+    assert_eq!(numbers(&received), [SYS_recvmsg].repeat(COUNTED));
+}
+
+fn a_descriptor_adds_one_dup_and_one_close_at_the_sender() {
+    // The second close is of the file itself, which has moved.
+    let expected = [SYS_fcntl, SYS_sendmsg, SYS_close, SYS_close];
+    calls_per_message(|| Fd(some_file()), &expected);
+    calls_per_message(|| Delivery { id: 7, file: some_file() }, &expected);
+}
+
+#[derive(Clone, Message)]
+struct Invitation {
+    to: Sender<u32>,
+}
+
+fn an_end_in_a_message_adds_one_dup_and_one_close_at_the_sender() {
+    let (sender, receiver) = channel::<Invitation>().unwrap();
+    let invitation = Invitation { to: channel().unwrap().0 };
+    let send = || counted(|| sender.send_ref(&invitation).unwrap());
+    let [sent] = record([&send], |_, _| {});
+    assert_eq!(numbers(&sent), [SYS_fcntl, SYS_sendmsg, SYS_close].repeat(COUNTED));
+    assert_eq!(receiver.try_iter().filter(Result::is_ok).count(), 1 + COUNTED);
+}
+
+fn looking_at_an_empty_channel_is_one_recvmsg() {
+    let (_sender, receiver) = channel::<Tiny>().unwrap();
+    let look = || counted(|| assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty))));
+    let [looks] = record([&look], |_, _| {});
+    assert_eq!(numbers(&looks), [SYS_recvmsg].repeat(COUNTED));
+}
+
+fn waiting_with_a_deadline_is_recvmsg_ppoll_recvmsg() {
+    let (sender, receiver) = channel::<u64>().unwrap();
+    let wait = || counted(|| assert_eq!(receiver.recv_timeout(Duration::from_secs(60)).unwrap(), 7));
+    sender.send(7).unwrap();
+    // The message comes when the receiver has found nothing and is about to wait.
+    let [waits] = record([&wait], |_, call| {
+        if call.number == SYS_ppoll {
+            sender.send(7).unwrap();
+        }
+    });
+    assert_eq!(numbers(&waits), [SYS_recvmsg, SYS_ppoll, SYS_recvmsg].repeat(COUNTED));
+}
+
+fn giving_up_at_a_deadline_is_recvmsg_and_ppoll() {
+    let (_sender, receiver) = channel::<u64>().unwrap();
+    let give_up = || counted(|| assert!(matches!(receiver.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout))));
+    let [calls] = record([&give_up], |_, _| {});
+    assert_eq!(numbers(&calls), [SYS_recvmsg, SYS_ppoll].repeat(COUNTED));
+}
+
+fn one_system_call_more_is_noticed() {
+    let (sender, _receiver) = channel::<Tiny>().unwrap();
+    let send = || {
+        counted(|| {
+            sender.send(Tiny { id: 1, value: 2 }).unwrap();
+            assert_ne!(std::process::id(), 0);
+        });
+    };
+    let [sent] = record([&send], |_, _| {});
+    assert_eq!(numbers(&sent), [SYS_sendmsg, SYS_getpid].repeat(COUNTED));
+}
+
+/// Allocations per message of the sender and of the receiver, the same for each of many messages.
+fn allocations<T: Serialize + DeserializeOwned>(make: impl Fn() -> T) -> (usize, usize) {
+    let (near, far) = Channel::<T>::pair().unwrap();
+    let there = || {
+        let message = make();
+        let (sent, result) = allocations::during(|| near.send(message));
+        assert!(result.is_ok());
+        let (received, result) = allocations::during(|| far.recv());
+        assert!(result.is_ok());
+        (sent, received)
+    };
+    there();
+    let steady = there();
+    (1..COUNTED).for_each(|_| assert_eq!(there(), steady));
+    steady
+}
+
+#[derive(Serialize, Deserialize)]
+enum Plain {
+    Numbers { all: [u64; 6], pair: (u8, i64), maybe: Option<u32>, nested: Option<Option<char>> },
+    Stop,
+}
+
+fn a_plain_serde_message_without_heap_fields_allocates_nothing() {
+    let numbers = || Plain::Numbers { all: [1; 6], pair: (2, -3), maybe: Some(4), nested: Some(None) };
+    assert_eq!(allocations(numbers), (0, 0));
+    assert_eq!(allocations(|| Plain::Stop), (0, 0));
+    assert_eq!(allocations(|| 7_u32), (0, 0));
+}
+
+#[derive(Message)]
+enum Derived {
+    Numbers { all: [u64; 6], key: [u8; 32], pair: (u8, i64), maybe: Option<u32>, result: Result<Tiny, i8> },
+    Took(Duration),
+    Stop,
+}
+
+fn a_derived_message_without_heap_fields_allocates_nothing() {
+    let result = || Ok(Tiny { id: 5, value: 6 });
+    let numbers = || Derived::Numbers { all: [1; 6], key: [2; 32], pair: (2, -3), maybe: Some(4), result: result() };
+    assert_eq!(allocations(numbers), (0, 0));
+    assert_eq!(allocations(|| Derived::Took(Duration::from_millis(1))), (0, 0));
+    assert_eq!(allocations(|| Derived::Stop), (0, 0));
+}
+
+#[derive(Message)]
+struct Files {
+    one: File,
+    two: Option<File>,
+    three: [File; 3],
+}
+
+fn a_message_with_a_file_allocates_nothing() {
+    assert_eq!(allocations(|| Fd(some_file())), (0, 0));
+    assert_eq!(allocations(|| Delivery { id: 7, file: some_file() }), (0, 0));
+    let files = || Files { one: some_file(), two: Some(some_file()), three: [some_file(), some_file(), some_file()] };
+    assert_eq!(allocations(files), (0, 0));
+}
+
+#[derive(Message)]
+struct Heap {
+    name: String,
+    numbers: Vec<u32>,
+    bytes: Vec<u8>,
+    shared: Bytes,
+    boxed: Box<Tiny>,
+    map: HashMap<u32, u64>,
+    sorted: BTreeMap<u32, u64>,
+    none: Option<String>,
+    empty: Vec<String>,
+}
+
+fn heap() -> Heap {
+    Heap {
+        name: "name".into(),
+        numbers: vec![1, 2, 3],
+        bytes: vec![4; 100],
+        shared: Bytes::from(vec![5; 100]),
+        boxed: Box::new(Tiny { id: 6, value: 7 }),
+        map: HashMap::from([(8, 9)]),
+        sorted: BTreeMap::from([(10, 11)]),
+        none: None,
+        empty: Vec::new(),
+    }
+}
+
+fn each_heap_field_is_one_allocation_at_the_receiver() {
+    assert_eq!(allocations(|| String::from("text")), (0, 1));
+    assert_eq!(allocations(|| vec![1_u32; 1000]), (0, 1));
+    assert_eq!(allocations(|| (String::from("text"), vec![1_u64; 3], Box::new(1_u8))), (0, 3));
+    // Seven of them hold something.
+    assert_eq!(allocations(heap), (0, 7));
+}
+
+#[derive(Message)]
+struct Picture {
+    pixels: Bytes,
+    thumbnail: Bytes,
+}
+
+fn a_large_blob_is_one_allocation_at_the_receiver() {
+    let shared = Bytes::from(vec![1; 100_000]);
+    let _owner = shared.clone();
+    assert_eq!(allocations(|| Picture { pixels: shared.clone(), thumbnail: Bytes::from_static(b"small") }), (0, 2));
+    assert_eq!(allocations(|| Picture { pixels: shared.clone(), thumbnail: shared.clone() }), (0, 2));
+    // The first clone of a `Bytes` made of a vector allocates its count of references.
+    assert_eq!(allocations(|| Fresh(Bytes::from(vec![1; 100_000]))), (1, 1));
+}
+
+#[derive(Message)]
+struct Fresh(Bytes);
+
+/// A number that needs a box to be encoded, and none to be decoded.
+#[derive(Deserialize)]
+struct Wasteful(u64);
+
+impl Serialize for Wasteful {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        std::hint::black_box(Box::new(self.0)).serialize(serializer)
+    }
+}
+
+fn one_allocation_more_is_noticed() {
+    assert_eq!(allocations(|| Wasteful(1)), (1, 0));
+}

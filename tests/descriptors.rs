@@ -239,7 +239,9 @@ fn more_than_the_limit_is_refused_before_anything_is_sent() {
     assert!(receiver.try_recv().unwrap_err().is_empty(), "nothing was sent");
     sender.send(files(253)).unwrap();
     assert_eq!(receiver.recv().unwrap().len(), 253);
-    let strict = sender.with_limits(Limits::new().max_descriptors(2));
+    let generous = sender.with_limits(Limits::new().max_descriptors(1000));
+    assert!(matches!(generous.send(files(254)), Err(SendError::Fault(_, SendFault::TooManyDescriptors { count: 254, limit: 253 }))));
+    let strict = generous.with_limits(Limits::new().max_descriptors(2));
     assert!(matches!(strict.send(files(3)), Err(SendError::Fault(_, SendFault::TooManyDescriptors { count: 3, limit: 2 }))));
     strict.send(files(2)).unwrap();
     let strict_receiver = receiver.with_limits(Limits::new().max_descriptors(1));
@@ -387,6 +389,9 @@ fn an_end_does_not_travel_on_its_own_channel() {
         error.into_message()
     };
     let Loop::Receiver(receiver) = over_itself(sender.send(Loop::Receiver(receiver)).unwrap_err()) else { panic!("given back") };
+    drop(over_itself(sender.send(Loop::Sender(sender.clone())).unwrap_err()));
+    // Also for an end that came from elsewhere.
+    let sender = Sender::<Loop>::try_from(OwnedFd::try_from(sender).unwrap()).unwrap();
     drop(over_itself(sender.send(Loop::Sender(sender.clone())).unwrap_err()));
     // Another channel of the same type is fine.
     let (other, _end) = channel().unwrap();

@@ -164,6 +164,13 @@ fn a_panic_reaches_the_parent_as_data() {
     assert_eq!(report.message, "a value that is not text");
     let Outcome::Panicked(report) = ends(|| panic!("{}", "ö".repeat(100_000))) else { panic!("it panicked") };
     assert_eq!(report.message, "ö".repeat(32 * 1024));
+    let Outcome::Panicked(report) = ends(|| {
+        std::panic::catch_unwind(|| panic!("first")).unwrap_err();
+        std::panic::resume_unwind(Box::new("second"))
+    }) else {
+        panic!("it panicked")
+    };
+    assert_eq!((report.message.as_str(), report.file.as_str()), ("second", ""), "not where the first one was");
     // Also when its channel is full of messages that nobody has received.
     let child = ForkedProcess::spawn(|channel: Channel<u32, ()>| {
         while channel.try_send(0).is_ok() {}
@@ -208,10 +215,15 @@ fn buffered_text_appears_once() {
     print!("from Rust, no newline;");
     support::c_print(c"from C, no newline;");
     assert!(ends(|| print!("from the child;")).success());
+    let panics = || {
+        print!("from a child that panics;");
+        panic!("as planned");
+    };
+    assert!(matches!(ends::<()>(panics), Outcome::Panicked(_)));
     io::stdout().flush().unwrap();
     let mut said = String::new();
     File::open("/proc/self/fd/1").unwrap().read_to_string(&mut said).unwrap();
-    for text in ["from Rust, no newline;", "from C, no newline;", "from the child;"] {
+    for text in ["from Rust, no newline;", "from C, no newline;", "from the child;", "from a child that panics;"] {
         assert_eq!(said.matches(text).count(), 1, "{said}");
     }
 }
@@ -398,6 +410,12 @@ fn what_was_captured_may_fork_when_it_is_dropped() {
     let _ledger = FdLedger::open().unwrap();
     let forks = Forks;
     assert!(ends(move || drop(forks)).success());
+    // Also while their thread panics.
+    let panics = || {
+        let _forks = Forks;
+        panic!("as planned");
+    };
+    std::panic::catch_unwind(panics).unwrap_err();
 }
 
 fn an_end_taken_out_of_its_handle_can_be_given_to_a_sibling() {
@@ -433,6 +451,11 @@ fn the_lectures_fork_joins() {
     let child = raw::ForkedProcess::spawn(|_| ExitCode::from(3), sockets()).unwrap();
     let error = child.join().unwrap_err();
     assert_eq!(error.to_string(), "the process exited with code 3");
+    // Two that wait for the end: the second has a copy of the first one's socket.
+    let waits = || raw::ForkedProcess::spawn(|mut socket| assert!(socket.receive::<u32>().is_err()), sockets()).unwrap();
+    let (first, second) = (waits(), waits());
+    first.join().unwrap();
+    second.join().unwrap();
     assert!(matches!(error, JoinError::Failed(Outcome::Exited(3))));
 }
 

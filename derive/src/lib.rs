@@ -61,7 +61,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `skip` on a field, with or without `default`: it is not sent, and has its default on the other side.
 /// - `transparent` on a struct with one field that is sent.
 /// - `bound`, anywhere. It replaces the bounds that would be inferred there, and holds for sending and for receiving, since a message
-///   is both; a `bound(serialize = "…")` or `bound(deserialize = "…")` alone adds to them. `bound = "T: Message"` is what to write for
+///   is both; a `bound(serialize = "…")` or `bound(deserialize = "…")` alone adds to them. `bound = "T: breezeway::Field"` is what to write for
 ///   a parameter that is a field.
 /// - `into` together with `from` or `try_from`, on the type: another type, which is a field as above, travels in its place.
 ///

@@ -1,11 +1,10 @@
 //! The two-way end.
 
-use super::end::End;
+use super::end::{End, OneReader};
 use super::verbs::{receiving_verbs, sending_verbs};
 use super::{Receiver, Sender};
-use crate::error::{AdoptError, IntoFdError};
+use crate::error::{AdoptError, IntoFdError, SystemError};
 use crate::limits::Limits;
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -32,8 +31,10 @@ pub struct Channel<S, R = S> {
     limits: Limits,
     messages: PhantomData<fn(S) -> R>,
     /// Not `Sync`, because its receiving side is not: split it to send from several threads.
-    one_reader: PhantomData<Cell<()>>,
+    one_reader: PhantomData<OneReader>,
 }
+
+type Ends<S, R> = (Channel<S, R>, Channel<R, S>);
 
 impl<S, R> Channel<S, R> {
     /// Two connected ends: what one sends, the other receives.
@@ -42,6 +43,11 @@ impl<S, R> Channel<S, R> {
     ///
     /// What the kernel says: no descriptor is free, or no memory.
     pub fn pair() -> io::Result<(Channel<S, R>, Channel<R, S>)> {
+        Ok(Channel::two_way()?)
+    }
+
+    /// The same with the error as it came.
+    pub(crate) fn two_way() -> Result<Ends<S, R>, SystemError> {
         let (ours, theirs) = End::pair()?;
         Ok((Channel::of(ours), Channel::of(theirs)))
     }
@@ -68,7 +74,8 @@ impl<S, R> Channel<S, R> {
     ///
     /// The halves stay in this process: they share one socket, so neither can be sent in a message or become a descriptor. When the
     /// last sender is dropped here the peer receives the end, and when the receiver is dropped the peer's sends fail. Copies of a half
-    /// in a fork of this process count for nothing.
+    /// in a fork of this process count for nothing. **A half that a fork's closure captured is dropped here**, and with it that direction
+    /// ends for the child too: give a child a whole channel, and let it split that.
     pub fn split(self) -> (Sender<S>, Receiver<R>) {
         (Sender::split(&self.end, self.limits), Receiver::split(&self.end, self.limits))
     }

@@ -2,12 +2,13 @@
 
 use super::watch::Watch;
 use crate::codec::{self, PairId, frame};
-use crate::error::{AdoptError, IntoFdError};
+use crate::error::{AdoptError, IntoFdError, SystemError};
 use crate::limits::Limits;
 use crate::socket::Socket;
 use crate::sys::socket::Direction;
 use crate::transport::{self, NotReceived, NotSent, Wait};
 use serde::{Serialize, Serializer, de::DeserializeOwned};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,23 +18,22 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug)]
 pub(crate) struct End {
     socket: Socket,
-    /// The same on both ends of a pair made here, so that an end is not sent over itself. Unknown for an end that came from elsewhere.
-    pair: Option<PairId>,
+    /// The same on both ends of a pair made here, so that an end is not sent over itself. One of its own for an end that came from elsewhere.
+    pair: PairId,
     /// The child at the other end, if this process has started one there.
     watch: OnceLock<Watch>,
 }
 
 impl End {
-    pub(crate) fn pair() -> io::Result<(End, End)> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+    pub(crate) fn pair() -> Result<(End, End), SystemError> {
         let (left, right) = transport::pair()?;
-        let pair = Some(PairId(NEXT.fetch_add(1, Ordering::Relaxed)));
+        let pair = new_pair();
         let end = |fd| End { socket: Socket::connected(fd), pair, watch: OnceLock::new() };
         Ok((end(left), end(right)))
     }
 
     pub(crate) fn adopt(fd: OwnedFd) -> Result<End, AdoptError> {
-        Ok(End { socket: Socket::try_from(fd)?, pair: None, watch: OnceLock::new() })
+        Ok(End { socket: Socket::try_from(fd)?, pair: new_pair(), watch: OnceLock::new() })
     }
 
     /// From now on this end also ends when the child does whose pidfd this is.
@@ -59,9 +59,9 @@ impl End {
     #[inline]
     pub(crate) fn send<T: Serialize>(&self, message: &T, limits: &Limits, wait: Wait) -> Result<(), NotSent> {
         match self.watch.get() {
-            None => self.socket.deliver(message, limits, self.pair, wait),
+            None => self.socket.deliver(message, limits, Some(self.pair), wait),
             Some(watch) => {
-                let packet = codec::encode(message, limits, self.pair)?;
+                let packet = codec::encode(message, limits, Some(self.pair))?;
                 watch.send(self.as_fd(), wait, || transport::send(self.as_fd(), &packet, Wait::Not))
             }
         }
@@ -89,11 +89,20 @@ impl End {
     }
 }
 
+/// A number that no other end of this process has; a fork goes on from the same, which its inherited ends do not reach.
+fn new_pair() -> PairId {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    PairId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl AsFd for End {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
+
+/// Makes an end that receives `Send` and not `Sync`: two threads would take each other's messages.
+pub(crate) struct OneReader(#[allow(dead_code, reason = "for its lack of `Sync`")] Cell<()>);
 
 /// One direction of an end: all there is of a one-way channel's end, or half of a split channel.
 #[derive(Debug)]
@@ -138,6 +147,10 @@ impl Drop for Half {
         // Not in a fork of the process that split it: there it is an inherited copy, whose end means nothing.
         if self.split_by.is_some_and(|process| process == std::process::id()) {
             self.end.socket.shutdown(self.direction);
+            if matches!(self.direction, Direction::Receive) {
+                // What is queued would stay until the other half goes, and with it the descriptors in it.
+                self.end.socket.discard_queue();
+            }
         }
     }
 }

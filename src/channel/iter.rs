@@ -1,12 +1,11 @@
 //! Messages as iterators. Items are `Result`s: a bad message is an item, and only the end of the channel ends the iteration.
 
-use super::end::End;
+use super::end::{End, OneReader};
 use super::{Channel, Receiver};
 use crate::error::Fault;
 use crate::limits::Limits;
 use crate::transport::{NotReceived, Wait};
 use serde::de::DeserializeOwned;
-use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -26,7 +25,7 @@ macro_rules! iterators {
             end: &'a End,
             limits: Limits,
             /// As little `Send` as a reference to the end itself.
-            messages: PhantomData<(fn() -> T, &'a Cell<()>)>,
+            messages: PhantomData<(fn() -> T, &'a OneReader)>,
         }
 
         impl<'a, T> $name<'a, T> {
@@ -59,10 +58,15 @@ iterators! {
 }
 
 /// Messages of a receiver that is used up: made by `into_iter`.
-#[derive(Debug)]
 #[must_use = "iterators do nothing until they are asked for an item"]
 pub struct IntoIter<T> {
     receiver: Receiver<T>,
+}
+
+impl<T> fmt::Debug for IntoIter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoIter").field("receiver", &self.receiver).finish()
+    }
 }
 
 impl<T: DeserializeOwned> Iterator for IntoIter<T> {

@@ -19,12 +19,14 @@ pub use sender::Sender;
 pub(crate) use end::End;
 
 use crate::codec::field::Field;
+use crate::error::SystemError;
 use serde::{Deserialize, Deserializer, Serializer};
 use std::io;
 
 /// A one-way channel for messages of type `T`: what is sent on the [`Sender`] arrives, once and in order, at the [`Receiver`].
 ///
-/// Both ends start in this process. To let another process have one, fork (captured by the closure), or send it in a message. The
+/// Both ends start in this process. To let another process have one, fork (captured by the closure; the child then holds the other end
+/// too, see [`ForkedProcess`](crate::process::Child::spawn)), or send it in a message. The
 /// sender may be cloned; the channel ends when the last copy in the last process is gone, and the receiver gets everything that was
 /// sent before it learns of the end. A process that gave its sender to others and waits for them has to drop its own copy.
 ///
@@ -41,6 +43,11 @@ use std::io;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn channel<T>() -> io::Result<(Sender<T>, Receiver<T>)> {
+    Ok(one_way()?)
+}
+
+/// The same with the error as it came.
+pub(crate) fn one_way<T>() -> Result<(Sender<T>, Receiver<T>), SystemError> {
     let (sending, receiving) = End::pair()?;
     Ok((Sender::whole(sending), Receiver::whole(receiving)))
 }

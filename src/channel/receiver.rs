@@ -1,11 +1,10 @@
 //! The receiving end of a one-way channel, or the receiving half of a split one.
 
-use super::end::{End, Half};
+use super::end::{End, Half, OneReader};
 use super::verbs::receiving_verbs;
 use crate::error::{AdoptError, IntoFdError};
 use crate::limits::Limits;
 use crate::sys::socket::Direction;
-use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,7 +20,7 @@ pub struct Receiver<T> {
     limits: Limits,
     messages: PhantomData<fn() -> T>,
     /// Not `Sync`: two threads would take each other's messages.
-    one_reader: PhantomData<Cell<()>>,
+    one_reader: PhantomData<OneReader>,
 }
 
 impl<T> Receiver<T> {

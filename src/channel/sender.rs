@@ -77,7 +77,8 @@ impl<T> fmt::Debug for Sender<T> {
     }
 }
 
-/// For waiting until there is room: writable, then [`try_send`](Sender::try_send).
+/// For waiting until there is room: writable, then [`try_send`](Sender::try_send). The kernel says writable when three quarters of the
+/// queue are free.
 impl<T> AsFd for Sender<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end().as_fd()

@@ -10,6 +10,8 @@ macro_rules! sending_verbs {
         /// that can happen, use a form with a deadline, or receive in between.
         ///
         /// One system call, and no allocation beyond what the message's own `Serialize` does; for each descriptor a `dup` and a `close`.
+        /// A sender that waits is woken when the queue is three quarters empty, which is the kernel's rule: a receiver that takes a
+        /// few messages and then waits for this sender may wait for ever.
         ///
         /// # Errors
         ///
@@ -103,7 +105,8 @@ macro_rules! receiving_verbs {
             self.end().receive(&self.limits, $crate::transport::Wait::Forever).map_err(Into::into)
         }
 
-        /// Receives a message if there is one now. Never waits.
+        /// Receives a message if there is one now. Never waits for one. (Closing what came with a message that is refused may take the time
+        /// that some kinds of files take to close; a socket that was told to linger is told not to.)
         ///
         /// # Errors
         ///
@@ -139,7 +142,8 @@ macro_rules! receiving_verbs {
             self.end().receive(&self.limits, $crate::transport::Wait::Until(deadline)).map_err(Into::into)
         }
 
-        /// Messages until the channel ends, waiting for each. A fault is an item like any other and ends nothing.
+        /// Messages until the channel ends, waiting for each. A fault is an item like any other and ends nothing; one that will not go
+        /// away by itself (`Fault::System`: no memory for the receive buffer, say) comes again and again.
         pub fn iter(&self) -> $crate::channel::Iter<'_, $message> {
             $crate::channel::Iter::new(self.end(), self.limits)
         }

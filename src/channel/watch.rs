@@ -64,6 +64,8 @@ impl Watch {
                 Err(NotSent::Full) => match self.wait(socket, Interest::Write, wait)? {
                     Woken::Ready => {}
                     Woken::ChildEnded => return Err(NotSent::Closed),
+                    // The kernel calls a queue writable when three quarters of it are free, and takes a packet long before that.
+                    Woken::TimeOver if matches!(wait, Wait::Until(_)) => return attempt(),
                     Woken::TimeOver => return Err(NotSent::Full),
                 },
                 result => return result,

@@ -18,12 +18,16 @@ const MAP_ENTRY: usize = 16;
 /// What an element takes that no byte of the body stands for: as a node of a linked list, two links and what the allocator adds. Without
 /// it, a list of `()` would take 32 times its budget, and filling a budget of the largest message seconds.
 const FREE_ELEMENT: usize = 32;
-/// The most elements that a collection may make room for in advance. Half as many for every 8 levels that it is nested in, so that all
-/// collections begun at one time have made room for 16 times as many at most. Chosen, not tuned.
+/// The most elements that a collection may make room for in advance. Half as many for every collection that it is in, so that all those
+/// begun at one time have made room for twice as many at most. Chosen, not tuned.
 const MOST_IN_ADVANCE: usize = 1024;
 /// Stack that must be left when a level is entered: for the level itself, which in a debug build of a large enum takes several KiB,
 /// and for what the types' own code does.
 const STACK_RESERVE: usize = 40 * 1024;
+
+/// How many copies of a level's value its frames may hold on the stack: moved from function to function, and in a debug build never in
+/// place. Tried with values of 4 to 16 KiB on stacks of 128 KiB to 8 MiB: 16 were too few in a debug build, 24 are enough.
+const COPIES: usize = if cfg!(debug_assertions) { 24 } else { 8 };
 
 /// Decodes one value, which must use up the whole body.
 pub(super) fn decode<T: DeserializeOwned>(body: &[u8], limits: &Limits) -> Result<T, DecodeError> {
@@ -38,8 +42,10 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8], limits: &Limits) -> Resul
         expansion_left: expansion,
         depth: limits.max_depth,
         depth_left: limits.max_depth,
+        collections: 0,
         stack_end,
     };
+    decoder.stack_for::<T>()?;
     let value = T::deserialize(&mut decoder)?;
     match decoder.scalars.left() {
         0 => Ok(value),
@@ -53,6 +59,8 @@ struct Decoder<'de> {
     expansion_left: usize,
     depth: usize,
     depth_left: usize,
+    /// Collections begun and not finished.
+    collections: u32,
     stack_end: usize,
 }
 
@@ -66,13 +74,20 @@ impl<'de> Decoder<'de> {
         Ok(())
     }
 
+    /// Whether the stack has room for a level that makes a `V`.
+    #[inline]
+    fn stack_for<V>(&self) -> Result<(), Failure> {
+        if stack::here() < self.stack_end.saturating_add(size_of::<V>().saturating_mul(COPIES)) {
+            return Err(DecodeError::StackExhausted.into());
+        }
+        Ok(())
+    }
+
     /// One level down and up again.
     #[inline]
     fn nested<V>(&mut self, inner: impl FnOnce(&mut Self) -> Result<V, Failure>) -> Result<V, Failure> {
         self.charge(size_of::<V>())?;
-        if stack::here() < self.stack_end {
-            return Err(DecodeError::StackExhausted.into());
-        }
+        self.stack_for::<V>()?;
         match self.depth_left.checked_sub(1) {
             Some(left) => self.depth_left = left,
             None => return Err(DecodeError::TooDeep { limit: self.depth }.into()),
@@ -93,12 +108,14 @@ impl<'de> Decoder<'de> {
     fn counted<V>(&mut self, visit: impl FnOnce(&mut Counted<'_, 'de>) -> Result<V, Failure>) -> Result<V, Failure> {
         let length = self.scalars.length()?;
         // Honest elements take a byte at least.
-        let level = u32::try_from(self.depth.saturating_sub(self.depth_left) / 8).unwrap_or(u32::MAX);
-        let room = length.min(self.scalars.left()).min(MOST_IN_ADVANCE.checked_shr(level).unwrap_or(0));
+        let room = length.min(self.scalars.left()).min(MOST_IN_ADVANCE.checked_shr(self.collections).unwrap_or(0));
         self.nested(|decoder| {
+            decoder.collections = decoder.collections.saturating_add(1);
             let mut elements = Counted { elements: decoder.elements(length), room };
             let value = visit(&mut elements)?;
-            match elements.elements.left {
+            let left = elements.elements.left;
+            decoder.collections = decoder.collections.saturating_sub(1);
+            match left {
                 0 => Ok(value),
                 _ => Err(DecodeError::Invalid { expected: "a collection of so few elements".into() }.into()),
             }
@@ -112,18 +129,20 @@ impl<'de> Decoder<'de> {
 }
 
 /// [`DecodeError`] as serde wants it: made of what was expected, never of what was found, which is the peer's data.
+/// Boxed, because a `Result` of it is handed on at every level of every message.
 #[derive(Debug)]
-struct Failure(DecodeError);
+struct Failure(Box<DecodeError>);
 
 impl From<DecodeError> for Failure {
+    #[cold]
     fn from(error: DecodeError) -> Failure {
-        Failure(error)
+        Failure(Box::new(error))
     }
 }
 
 impl From<Failure> for DecodeError {
     fn from(failure: Failure) -> DecodeError {
-        failure.0
+        *failure.0
     }
 }
 
@@ -137,27 +156,27 @@ impl std::error::Error for Failure {}
 
 impl de::Error for Failure {
     fn custom<T: Display>(text: T) -> Failure {
-        Failure(DecodeError::Custom(text.to_string()))
+        DecodeError::Custom(text.to_string()).into()
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn de::Expected) -> Failure {
-        Failure(DecodeError::Invalid { expected: expected.to_string() })
+        DecodeError::Invalid { expected: expected.to_string() }.into()
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn de::Expected) -> Failure {
-        Failure(DecodeError::Invalid { expected: expected.to_string() })
+        DecodeError::Invalid { expected: expected.to_string() }.into()
     }
 
     fn invalid_length(_: usize, expected: &dyn de::Expected) -> Failure {
-        Failure(DecodeError::Invalid { expected: expected.to_string() })
+        DecodeError::Invalid { expected: expected.to_string() }.into()
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Failure {
-        Failure(DecodeError::Invalid { expected: format!("one of {expected:?}") })
+        DecodeError::Invalid { expected: format!("one of {expected:?}") }.into()
     }
 
     fn unknown_field(_: &str, expected: &'static [&'static str]) -> Failure {
-        Failure(DecodeError::Invalid { expected: format!("one of {expected:?}") })
+        DecodeError::Invalid { expected: format!("one of {expected:?}") }.into()
     }
 }
 

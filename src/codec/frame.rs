@@ -7,36 +7,58 @@
 
 use crate::error::{DecodeError, EncodeError, SendFault};
 use crate::packet::{List, Packet, Slots};
+use crate::sys::socket;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serializer, de, ser};
 use std::cell::RefCell;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-thread_local! {
-    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
-}
-
 /// Names a pair of ends within this process and its forks, so that an end can be told from one of another channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PairId(pub(crate) u64);
 
-enum Frame {
-    Outgoing(Outgoing),
-    Incoming(Incoming),
+thread_local! {
+    static FRAMES: RefCell<Frames> = const { RefCell::new(Frames { kept: Vec::new(), depth: 0 }) };
+}
+
+/// The stack. A frame that was left stays where it is, empty, for the next message: most put nothing into theirs, and then entering and
+/// leaving it moves nothing.
+struct Frames {
+    kept: Vec<Frame>,
+    /// How many of them are entered.
+    depth: usize,
+}
+
+/// One message at work.
+#[derive(Default)]
+struct Frame {
+    side: Side,
+    /// Whether there is anything in the two below.
+    used: bool,
+    outgoing: Outgoing,
+    incoming: Incoming,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Side {
+    #[default]
+    Decoding,
+    /// With the number of descriptors that may travel, and the channel that they would travel on.
+    Encoding { limit: usize, via: Option<PairId> },
 }
 
 /// What a message being encoded has put beside its body.
+#[derive(Default)]
 pub(super) struct Outgoing {
     pub(super) descriptors: List<OwnedFd>,
     pub(super) blobs: List<Bytes>,
-    /// Descriptors seen, of which only the first `limit` are kept.
+    /// Descriptors seen, of which only as many as may travel are kept.
     count: usize,
-    limit: usize,
-    via: Option<PairId>,
     error: Option<EncodeError>,
 }
 
 /// What a message being decoded has not yet taken.
+#[derive(Default)]
 struct Incoming {
     descriptors: Slots<OwnedFd>,
     blobs: Slots<Bytes>,
@@ -44,32 +66,25 @@ struct Incoming {
 }
 
 /// The frame of one `encode`. Dropping it leaves the frame.
-pub(super) struct Encoding(Guard);
+pub(super) struct Encoding(Guard, usize);
 /// The frame of one `decode`.
 pub(super) struct Decoding(Guard);
 
 impl Encoding {
     #[inline]
     pub(super) fn enter(limit: usize, via: Option<PairId>) -> Encoding {
-        Encoding(Guard::enter(Frame::Outgoing(Outgoing {
-            descriptors: List::new(),
-            blobs: List::new(),
-            count: 0,
-            limit,
-            via,
-            error: None,
-        })))
+        Encoding(Guard::enter(Side::Encoding { limit, via }), limit)
     }
 
     /// Leaves the frame with what was put into it.
     #[inline]
     pub(super) fn finish(self) -> Result<Outgoing, SendFault> {
-        match self.0.leave() {
-            Some(Frame::Outgoing(Outgoing { error: Some(error), .. })) => Err(error.into()),
-            Some(Frame::Outgoing(Outgoing { count, limit, .. })) if count > limit => Err(SendFault::TooManyDescriptors { count, limit }),
-            Some(Frame::Outgoing(outgoing)) => Ok(outgoing),
-            // The thread is ending and has no frames any more; then nothing was put into one either.
-            _ => Ok(Outgoing { descriptors: List::new(), blobs: List::new(), count: 0, limit: 0, via: None, error: None }),
+        let Encoding(guard, limit) = self;
+        let Some((outgoing, _)) = guard.leave() else { return Ok(Outgoing::default()) };
+        match outgoing {
+            Outgoing { error: Some(error), .. } => Err(error.into()),
+            Outgoing { count, .. } if count > limit => Err(SendFault::TooManyDescriptors { count, limit }),
+            outgoing => Ok(outgoing),
         }
     }
 }
@@ -77,19 +92,30 @@ impl Encoding {
 impl Decoding {
     #[inline]
     pub(super) fn enter(descriptors: List<OwnedFd>, blobs: List<Bytes>) -> Decoding {
-        Decoding(Guard::enter(Frame::Incoming(Incoming { descriptors: descriptors.into(), blobs: blobs.into(), error: None })))
+        let guard = Guard::enter(Side::Decoding);
+        if !(descriptors.is_empty() && blobs.is_empty()) {
+            innermost(|frame| {
+                frame.incoming = Incoming { descriptors: descriptors.into(), blobs: blobs.into(), error: None };
+                Some(())
+            });
+        }
+        Decoding(guard)
     }
 
     /// Leaves the frame with the value that came of it. The frame's own error says more than what serde made of it, and after a
     /// whole value everything must have been taken.
     #[inline]
     pub(super) fn finish<T>(self, decoded: Result<T, DecodeError>) -> Result<T, DecodeError> {
-        let Some(Frame::Incoming(incoming)) = self.0.leave() else { return decoded };
+        let Some((_, mut incoming)) = self.0.leave() else { return decoded };
+        let (descriptors, blobs) = (incoming.descriptors.left(), incoming.blobs.left());
+        for refused in incoming.descriptors.drain() {
+            socket::close_at_once(&[refused]);
+        }
         if let Some(error) = incoming.error {
             return Err(error);
         }
         let value = decoded?;
-        match (incoming.descriptors.left(), incoming.blobs.left()) {
+        match (descriptors, blobs) {
             (0, 0) => Ok(value),
             (0, count) => Err(DecodeError::BlobsUnused { count }),
             (count, _) => Err(DecodeError::DescriptorsUnused { count }),
@@ -99,10 +125,10 @@ impl Decoding {
 
 /// Puts a duplicate of a descriptor beside the body and its index into it.
 pub(crate) fn put_descriptor<S: Serializer>(descriptor: BorrowedFd<'_>, serializer: S) -> Result<S::Ok, S::Error> {
-    let index = outgoing(&serializer, |frame| {
+    let index = outgoing(&serializer, |frame, limit, _| {
         let index = frame.count;
         frame.count = frame.count.saturating_add(1);
-        if frame.count <= frame.limit {
+        if frame.count <= limit {
             frame.descriptors.push(descriptor.try_clone_to_owned().map_err(EncodeError::Descriptor)?);
         }
         Ok(index)
@@ -111,10 +137,10 @@ pub(crate) fn put_descriptor<S: Serializer>(descriptor: BorrowedFd<'_>, serializ
 }
 
 /// The same for an end of a channel, which may not travel on the channel itself.
-pub(crate) fn put_end<S: Serializer>(end: BorrowedFd<'_>, pair: Option<PairId>, half: bool, serializer: S) -> Result<S::Ok, S::Error> {
-    outgoing(&serializer, |frame| match () {
+pub(crate) fn put_end<S: Serializer>(end: BorrowedFd<'_>, pair: PairId, half: bool, serializer: S) -> Result<S::Ok, S::Error> {
+    outgoing(&serializer, |_, _, via| match () {
         () if half => Err(EncodeError::SplitHalf),
-        () if pair.is_some() && pair == frame.via => Err(EncodeError::OverItself),
+        () if via == Some(pair) => Err(EncodeError::OverItself),
         () => Ok(()),
     })?;
     put_descriptor(end, serializer)
@@ -150,7 +176,8 @@ pub(crate) fn put_bytes<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S
     if serializer.is_human_readable() {
         return serializer.serialize_bytes(bytes);
     }
-    let index = if bytes.len() < BLOB { INLINE } else { outgoing(&serializer, |frame| Ok(frame.put_blob(bytes)))? };
+    // Where no message is being encoded, another serializer is at work, and the bytes are all it can carry.
+    let index = if bytes.len() < BLOB { None } else { encoding(|frame| frame.put_blob(bytes)) }.unwrap_or(INLINE);
     let inline = index == INLINE;
     let mut parts = serializer.serialize_tuple(if inline { 2 } else { 1 })?;
     parts.serialize_element(&index)?;
@@ -206,20 +233,28 @@ impl Outgoing {
 
 const OUTSIDE: &str = "a descriptor can only travel in a message on a channel; no other serializer can carry it";
 
-/// Works on the message being encoded on this thread by `serializer`.
-fn outgoing<S: Serializer, V>(serializer: &S, work: impl FnOnce(&mut Outgoing) -> Result<V, EncodeError>) -> Result<V, S::Error> {
+/// Works on the message being encoded on this thread, if there is one.
+fn encoding<V>(work: impl FnOnce(&mut Outgoing) -> V) -> Option<V> {
+    innermost(|frame| match frame.side {
+        Side::Encoding { .. } => Some(work(&mut frame.outgoing)),
+        Side::Decoding => None,
+    })
+}
+
+/// Works on the message being encoded on this thread by `serializer`; told how many descriptors may travel, and on which channel.
+fn outgoing<S: Serializer, V>(
+    serializer: &S,
+    work: impl FnOnce(&mut Outgoing, usize, Option<PairId>) -> Result<V, EncodeError>,
+) -> Result<V, S::Error> {
     if serializer.is_human_readable() {
         return Err(ser::Error::custom(OUTSIDE));
     }
-    let result = innermost(|frame| match frame {
-        Frame::Outgoing(outgoing) => match work(outgoing) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                outgoing.error.get_or_insert(error);
-                None
-            }
-        },
-        Frame::Incoming(_) => None,
+    let result = innermost(|frame| match frame.side {
+        Side::Encoding { limit, via } => {
+            let result = work(&mut frame.outgoing, limit, via);
+            result.map_err(|error| frame.outgoing.error.get_or_insert(error)).ok()
+        }
+        Side::Decoding => None,
     });
     result.ok_or_else(|| ser::Error::custom(OUTSIDE))
 }
@@ -229,49 +264,70 @@ fn incoming<V, E: de::Error>(human_readable: bool, work: impl FnOnce(&mut Incomi
     if human_readable {
         return Err(E::custom(OUTSIDE));
     }
-    let result = innermost(|frame| match frame {
-        Frame::Incoming(incoming) => match work(incoming) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                incoming.error.get_or_insert(error);
-                None
-            }
-        },
-        Frame::Outgoing(_) => None,
+    let result = innermost(|frame| match frame.side {
+        Side::Decoding => work(&mut frame.incoming).map_err(|error| frame.incoming.error.get_or_insert(error)).ok(),
+        Side::Encoding { .. } => None,
     });
     result.ok_or_else(|| E::custom(OUTSIDE))
 }
 
+/// The frame of the message that this thread is working on. No code of anybody else runs while the stack is borrowed.
 fn innermost<V>(work: impl FnOnce(&mut Frame) -> Option<V>) -> Option<V> {
-    // No code of anybody else runs while the stack is borrowed.
-    FRAMES.try_with(|frames| frames.borrow_mut().last_mut().and_then(work)).ok().flatten()
+    FRAMES
+        .try_with(|frames| {
+            let Frames { kept, depth } = &mut *frames.borrow_mut();
+            let frame = kept.get_mut(depth.checked_sub(1)?)?;
+            frame.used = true;
+            work(frame)
+        })
+        .ok()
+        .flatten()
 }
 
-/// A frame on the stack; what is entered last is left first, because guards do not leave the function that made them.
+/// A frame that is entered; what is entered last is left first, because guards do not leave the function that made them.
 struct Guard;
 
 impl Guard {
+    /// A thread that is ending has no frames any more; what the frame would have held is closed.
     #[inline]
-    fn enter(frame: Frame) -> Guard {
-        let _ = FRAMES.try_with(|frames| frames.borrow_mut().push(frame));
+    fn enter(side: Side) -> Guard {
+        let _ = FRAMES.try_with(|frames| {
+            let Frames { kept, depth } = &mut *frames.borrow_mut();
+            if *depth == kept.len() {
+                kept.push(Frame::default());
+            }
+            if let Some(frame) = kept.get_mut(*depth) {
+                frame.side = side;
+            }
+            *depth = depth.saturating_add(1);
+        });
         Guard
     }
 
+    /// What was put into the frame, if anything was.
     #[inline]
-    fn leave(self) -> Option<Frame> {
+    fn leave(self) -> Option<(Outgoing, Incoming)> {
         std::mem::forget(self);
-        pop()
+        leave()
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         // Dropped outside the borrow: closing a descriptor runs nobody's code, freeing a blob may (its owner's destructor).
-        drop(pop());
+        drop(leave());
     }
 }
 
 #[inline]
-fn pop() -> Option<Frame> {
-    FRAMES.try_with(|frames| frames.borrow_mut().pop()).ok().flatten()
+fn leave() -> Option<(Outgoing, Incoming)> {
+    FRAMES
+        .try_with(|frames| {
+            let Frames { kept, depth } = &mut *frames.borrow_mut();
+            *depth = depth.saturating_sub(1);
+            let frame = kept.get_mut(*depth)?;
+            std::mem::take(&mut frame.used).then(|| (std::mem::take(&mut frame.outgoing), std::mem::take(&mut frame.incoming)))
+        })
+        .ok()
+        .flatten()
 }

@@ -1,8 +1,8 @@
 //! Values to packets and back: `T` ⇄ [`Packet`].
 //!
 //! [`encode`] and [`decode`] are whole: no descriptor and no blob outlives a call that failed, and nothing of one call is seen by
-//! another. What serde's data model cannot carry goes through [`frame`]; what a hostile body could ask for is bounded by
-//! [`decoder`]; the bytes themselves are [`format`]'s. Knows nothing of sockets.
+//! another. What serde's data model cannot carry goes through [`mod@frame`]; what a hostile body could ask for is bounded by
+//! [`mod@decoder`]; the bytes themselves are [`mod@format`]'s. Knows nothing of sockets.
 
 #[cfg(feature = "testing")]
 pub mod bench;
@@ -17,17 +17,18 @@ use crate::error::{EncodeError, Fault, SendFault};
 use crate::limits::Limits;
 use crate::packet::{Buffer, Packet};
 use crate::wire::BLOB_ENTRY;
+use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Encodes one value. `via` names the channel that the packet is meant for, where that is known.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, limits: &Limits, via: Option<PairId>) -> Result<Packet, SendFault> {
-    let frame = frame::Encoding::enter(limits.max_descriptors, via);
-    let mut writer = BoundedWriter { body: Buffer::new(), limit: limits.max_message, excess: 0 };
+    let frame = frame::Encoding::enter(limits.descriptors(), via);
+    let mut writer = BoundedWriter { body: Buffer::new(), size: 0, limit: limits.max_message };
     let encoded = format::encode(value, &mut writer);
     let outgoing = frame.finish()?;
     encoded.map_err(|text| SendFault::Encode(EncodeError::Serialize(text)))?;
-    let blob_bytes = outgoing.blobs.iter().fold(0, |sum: usize, blob| sum.saturating_add(blob.len()).saturating_add(BLOB_ENTRY));
-    let size = writer.body.len().saturating_add(writer.excess).saturating_add(blob_bytes);
+    let blob_size = |blob: &Bytes| blob.len().saturating_add(BLOB_ENTRY);
+    let size = outgoing.blobs.iter().map(blob_size).fold(writer.size, usize::saturating_add);
     if size > limits.max_message {
         return Err(SendFault::TooLarge { size, limit: limits.max_message });
     }
@@ -45,17 +46,16 @@ pub(crate) fn decode<T: DeserializeOwned>(packet: Packet, limits: &Limits) -> Re
 /// Writes up to a limit, and from there on only counts, so that the error can tell the size.
 struct BoundedWriter {
     body: Buffer,
+    size: usize,
     limit: usize,
-    excess: usize,
 }
 
 impl format::Write for BoundedWriter {
     // Inlined into the user's crate: a number is then a store, and not a call of `memcpy`.
     #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        if self.excess > 0 || bytes.len() > self.limit.saturating_sub(self.body.len()) {
-            self.excess = self.excess.saturating_add(bytes.len());
-        } else {
+        self.size = self.size.saturating_add(bytes.len());
+        if self.size <= self.limit {
             self.body.extend(bytes);
         }
     }

@@ -1,7 +1,7 @@
 //! What can go wrong below the channel: a peer's fault, a value that cannot travel, a system call that failed.
 //!
-//! Conditions (closed, full, timed out) are variants of the error type of the operation that they end. No text in here quotes a message's
-//! content.
+//! Conditions (closed, full, timed out) are variants of the error type of the operation that they end. No text of ours quotes a
+//! message's content; what a type's own `Serialize` or `Deserialize` says is passed on.
 
 mod adopt;
 mod operation;
@@ -32,7 +32,9 @@ impl SystemError {
 #[non_exhaustive]
 pub enum SendFault {
     /// The encoded message is larger than [`Limits::max_message`](crate::Limits::max_message), or than one packet of this socket may be.
-    #[error("the message is {size} bytes encoded and at most {limit} can be sent: send it in parts, or raise `Limits::max_message`")]
+    #[error(
+        "the message is {size} bytes encoded and at most {limit} can be sent: send it in parts, or raise the limit (`Limits::max_message`; for one packet, `net.core.wmem_max`)"
+    )]
     TooLarge {
         /// Bytes of the encoded message.
         size: usize,
@@ -82,10 +84,10 @@ pub enum EncodeError {
 pub enum Fault {
     /// The packet itself is not one of ours.
     #[error("the packet breaks the wire format: {0}")]
-    Protocol(#[from] ProtocolError),
+    Protocol(ProtocolError),
     /// The packet is whole, and what it carries is not a message of this type within the limits.
     #[error("the message does not decode: {0}")]
-    Decode(#[from] DecodeError),
+    Decode(DecodeError),
     /// The message is larger than this end's [`Limits::max_message`](crate::Limits::max_message).
     #[error("a message of more than {limit} bytes arrived: raise `Limits::max_message` on this end, or send less")]
     TooLarge {
@@ -268,6 +270,19 @@ pub enum DecodeError {
     /// The type's own `Deserialize` refused, with this text.
     #[error("{0}")]
     Custom(String),
+}
+
+// Not causes of the fault but what it is, told in the same breath.
+impl From<ProtocolError> for Fault {
+    fn from(error: ProtocolError) -> Fault {
+        Fault::Protocol(error)
+    }
+}
+
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Fault {
+        Fault::Decode(error)
+    }
 }
 
 impl From<SystemError> for io::Error {

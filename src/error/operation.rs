@@ -33,6 +33,16 @@ macro_rules! send_errors {
                 }
             }
 
+            /// Drops the message, for `?` into an error that must be `Sync` when the message is not (it holds a receiver, say).
+            #[must_use]
+            pub fn without_message(self) -> $name {
+                match self {
+                    $($name::$condition(_) => $name::$condition(()),)?
+                    $name::Closed(_) => $name::Closed(()),
+                    $name::Fault(_, fault) => $name::Fault((), fault),
+                }
+            }
+
             /// Whether nobody can receive any more.
             #[must_use]
             pub fn is_closed(&self) -> bool {
@@ -70,10 +80,10 @@ macro_rules! send_errors {
         /// Without the message, so that it may be of any type.
         impl<T> From<$name<T>> for io::Error {
             fn from(error: $name<T>) -> io::Error {
-                match error {
-                    $($name::$condition(_) => io::Error::new(ErrorKind::$kind, $name::$condition(())),)?
-                    $name::Closed(_) => io::Error::new(ErrorKind::BrokenPipe, $name::Closed(())),
-                    $name::Fault(_, fault) => fault.into(),
+                match error.without_message() {
+                    $($name::$condition(()) => io::Error::new(ErrorKind::$kind, $name::$condition(())),)?
+                    $name::Closed(()) => io::Error::new(ErrorKind::BrokenPipe, $name::Closed(())),
+                    $name::Fault((), fault) => fault.into(),
                 }
             }
         }

@@ -62,6 +62,12 @@ impl<T: Spare> List<T> {
     }
 }
 
+impl<T: Spare> Default for List<T> {
+    fn default() -> List<T> {
+        List::new()
+    }
+}
+
 impl<T: Spare> Extend<T> for List<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
         if self.0.capacity() == 0 {
@@ -93,6 +99,12 @@ impl<T: Spare> Drop for List<T> {
 #[derive(Debug)]
 pub(crate) struct Slots<T: Spare>(Vec<Option<T>>);
 
+impl<T: Spare> Default for Slots<T> {
+    fn default() -> Slots<T> {
+        Slots(Vec::new())
+    }
+}
+
 impl<T: Spare> Slots<T> {
     /// `None` where there is no such element; `Some(None)` where it has been taken.
     pub(crate) fn take(&mut self, index: u32) -> Option<Option<T>> {
@@ -101,6 +113,12 @@ impl<T: Spare> Slots<T> {
 
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Takes all that have not been taken.
+    #[inline]
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+        self.0.drain(..).flatten()
     }
 
     /// How many have not been taken.

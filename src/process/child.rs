@@ -7,6 +7,7 @@ use super::siblings::Siblings;
 use crate::channel::Channel;
 use crate::error::SystemError;
 use crate::sys::socket::Direction;
+use std::fmt;
 use std::ops::Deref;
 use std::os::fd::BorrowedFd;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Termination};
@@ -17,7 +18,6 @@ use std::time::Duration;
 ///
 /// When the child dies, sending and receiving say `Closed` as soon as what it had sent has been received; [`wait`](Child::wait) says how
 /// it died. Dropping the handle closes the channel, kills the process and reaps it; see [`Process`].
-#[derive(Debug)]
 #[must_use = "dropping a child kills it: wait for it, or detach it"]
 pub struct Child<S, R> {
     channel: Channel<S, R>,
@@ -46,9 +46,13 @@ impl<S, R> Child<S, R> {
     ///   a destructor does outside the process's memory (flushing a file, removing a directory, killing a child) is done twice.
     /// - The child is a copy: it may use what it captured, open descriptors included. No destructor of the parent's other values runs in
     ///   it, and what stdout had buffered comes out once.
-    /// - It inherits every descriptor and keeps those that it does not use open until it ends, with one exception: the parent's ends of
-    ///   *other* children's channels, as long as they are in a `Child` handle, are closed in it. A handle that the closure captured
-    ///   therefore reads as closed; to hand such a channel to a sibling, take it out with [`into_parts`](Child::into_parts).
+    /// - **It inherits every descriptor** and keeps those that it does not use open until it ends. So a child that captured the receiver of
+    ///   a `channel()` also holds the sender that stayed in the parent, and will not see the channel end while it holds that: end it with
+    ///   [`Sender::close`](crate::Sender::close), which counts for every copy, or send the receiver to the child in a message instead.
+    /// - The parent's ends of *other* children's channels are the exception: as long as they are in a `Child` handle, they are closed in
+    ///   the new child. A handle that the closure captured therefore reads as closed; to hand such a channel to a sibling, take it out
+    ///   with [`into_parts`](Child::into_parts).
+    /// - In a test, libtest's threads are in the way: a test that forks needs `harness = false`.
     ///
     /// # Errors
     ///
@@ -80,7 +84,8 @@ impl<S, R> Child<S, R> {
     /// # Safety
     ///
     /// Until it ends, the child may only do what is async-signal-safe (signal-safety(7)) with anything that another thread of this process
-    /// may have been using at the moment of the fork: locks, stdout, an allocator that is not glibc's.
+    /// may have been using at the moment of the fork: locks, stdout, an allocator that is not glibc's. Before the closure runs, this
+    /// library itself allocates and sets the panic hook there; no other thread may be changing that hook, or forking.
     ///
     /// # Errors
     ///
@@ -91,7 +96,7 @@ impl<S, R> Child<S, R> {
     }
 
     fn fork<T: Termination>(safety: Safety, child: impl FnOnce(Channel<R, S>) -> T) -> Result<Child<S, R>, ForkError> {
-        let (ours, theirs) = Channel::pair().map_err(SystemError::in_call("socketpair"))?;
+        let (ours, theirs) = Channel::two_way()?;
         let end = Arc::downgrade(ours.end());
         let mut ours = Some(ours);
         let process = fork(safety, Some(end), || drop(ours.take()), move || child(theirs))?;
@@ -115,8 +120,9 @@ impl<S, R> Child<S, R> {
         (self.channel, self.process)
     }
 
-    /// Closes the channel and waits until the child has ended, so that a child that waits for a message, or for room to send one,
-    /// ends too. What the child has sent and nobody has received is lost: receive it first.
+    /// Closes the channel and waits until the child has ended, so that a child that waits for a message on it, or for room to send one,
+    /// ends too. (Not one that waits for something else: an end that it captured, say.) What the child has sent and nobody has received
+    /// is lost, and its further sends fail: receive first.
     ///
     /// # Errors
     ///
@@ -130,6 +136,9 @@ impl<S, R> Child<S, R> {
     }
 
     /// How the child ended, or `None` while it has not. Never waits, and leaves the channel open.
+    ///
+    /// A channel is closed a moment before its process has ended: after `Closed`, use [`wait`](Child::wait) or
+    /// [`wait_timeout`](Child::wait_timeout).
     ///
     /// # Errors
     ///
@@ -186,6 +195,12 @@ impl<S, R> Child<S, R> {
     /// Closes the channel and lets the child go on; see [`Process::detach`].
     pub fn detach(self) {
         self.into_parts().1.detach();
+    }
+}
+
+impl<S, R> fmt::Debug for Child<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child").field("channel", &self.channel).field("process", &self.process).finish()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::handle::{OnDrop, Process};
 use super::panic;
 use super::siblings::Siblings;
-use crate::channel::{End, channel};
+use crate::channel::{End, one_way};
 use crate::error::SystemError;
 use crate::sys::process::{self, ForkPermit};
 use std::io::{self, ErrorKind, Write};
@@ -42,8 +42,9 @@ pub(super) enum Safety {
     Promised,
 }
 
-/// How long a thread that has been joined may go on being counted by the kernel. Chosen, not tuned: tried, it was gone within 28 yields.
-const JOINED_THREAD: Duration = Duration::from_millis(100);
+/// How long a thread that has been joined may go on being counted by the kernel. Tried, it was gone within 28 yields; this is a
+/// scheduler's turn on a loaded machine.
+const JOINED_THREAD: Duration = Duration::from_millis(20);
 
 fn permit(safety: Safety) -> Result<ForkPermit, ForkError> {
     if safety == Safety::Promised {
@@ -75,7 +76,7 @@ pub(super) fn fork<T: Termination>(
 ) -> Result<Process, ForkError> {
     let permit = permit(safety)?;
     Process::reap_detached();
-    let (report_to, reports) = channel().map_err(SystemError::in_call("socketpair"))?;
+    let (report_to, reports) = one_way()?;
     // Text that waits in a buffer would come out of both processes.
     let _ = io::stdout().flush();
     process::flush_c_streams();
@@ -88,15 +89,13 @@ pub(super) fn fork<T: Termination>(
             prepare();
             siblings.close_all();
         }
-        panic::reporting(report_to, || {
-            let code = child.take().map_or(0, |child| exit_code(child().report()));
-            // Not where other threads may have held the locks of these at the fork.
-            if safety == Safety::Checked {
-                let _ = io::stdout().flush();
-                process::flush_c_streams();
-            }
-            code
-        })
+        let code = panic::reporting(report_to, || child.take().map_or(0, |child| exit_code(child().report())));
+        // Not where other threads may have held the locks of these at the fork.
+        if safety == Safety::Checked {
+            let _ = io::stdout().flush();
+            process::flush_c_streams();
+        }
+        code
     });
     let (mut siblings, reports) = inherited.unwrap_or_else(|| unreachable!("taken in the child only"));
     let process = forked.map(|pid| Process::new(pid, reports, OnDrop::Kill));

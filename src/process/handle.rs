@@ -45,6 +45,7 @@ impl Process {
     pub(super) fn new(pid: Pid, reports: Receiver<PanicReport>, on_drop: OnDrop) -> Process {
         // Before anything can reap it, so the number still means this process.
         let pidfd = process::pidfd_open(pid).ok().map(Arc::new);
+        let reports = reports.with_limits(PanicReport::LIMITS);
         Process { pid, pidfd, reports, outcome: None, started_by: std::process::id(), on_drop }
     }
 

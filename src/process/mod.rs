@@ -2,7 +2,7 @@
 //! ([`CommandExt`], and [`inherited`] in that program); and how a process ended ([`Outcome`]).
 //!
 //! A handle is a channel and a [`Process`]. Nothing here reports a failure as a success: an exit status, a signal, a panic (with its
-//! message) and "somebody else reaped it" are different outcomes. Stands on `channel`.
+//! message) and "somebody else reaped it" are different outcomes. Stands on the channels.
 
 mod child;
 mod environment;

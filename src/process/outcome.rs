@@ -1,6 +1,7 @@
 //! How a process ended.
 
 use crate::error::SystemError;
+use crate::limits::Limits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
@@ -38,7 +39,7 @@ impl fmt::Display for Outcome {
             Outcome::Exited(code) => write!(f, "exited with code {code}"),
             Outcome::Signalled { signal, core_dumped: false } => write!(f, "was killed by signal {signal}"),
             Outcome::Signalled { signal, core_dumped: true } => write!(f, "was killed by signal {signal} and dumped core"),
-            Outcome::Panicked(report) => write!(f, "panicked at {report}"),
+            Outcome::Panicked(report) => write!(f, "panicked: {report}"),
             Outcome::Unknown => f.write_str("ended, and its status was taken by somebody else"),
         }
     }
@@ -56,9 +57,19 @@ pub struct PanicReport {
     pub line: u32,
 }
 
+impl PanicReport {
+    /// Bytes of the message that are told.
+    pub(super) const LONGEST: usize = 64 * 1024;
+    /// What a child may send as a report, and no more: the process that panicked may be a hostile one. The rest is for the file's name.
+    pub(super) const LIMITS: Limits = Limits::new().max_message(PanicReport::LONGEST + 8192).max_descriptors(0);
+}
+
 impl fmt::Display for PanicReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.message)
+        match self.file.as_str() {
+            "" => f.write_str(&self.message),
+            file => write!(f, "{file}:{}: {}", self.line, self.message),
+        }
     }
 }
 

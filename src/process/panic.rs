@@ -8,9 +8,6 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 
-/// A report is short enough to be sent whatever else is queued.
-const LONGEST: usize = 64 * 1024;
-
 thread_local! {
     /// The last panic of this thread, where it was and what it said. Only a panic that reaches the end of the closure is reported.
     static LAST: RefCell<Option<PanicReport>> = const { RefCell::new(None) };
@@ -32,26 +29,34 @@ pub(super) fn report_each(report_to: Sender<PanicReport>) {
 
 /// Runs the closure of a child process; a panic is reported and becomes exit code 101.
 pub(super) fn reporting(report_to: Sender<PanicReport>, run: impl FnOnce() -> u8) -> u8 {
+    // The hook cannot be changed by a destructor that forks while its thread panics; then a report has no place, and the message only.
+    if !std::thread::panicking() {
+        remember_panics(report_to.clone());
+    }
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        let message = text(payload.as_ref());
+        // A payload that was caught and thrown again is the last one; one that never was a panic here has no place.
+        let last = LAST.try_with(RefCell::take).ok().flatten().filter(|last| last.message == message);
+        let report = last.unwrap_or(PanicReport { message, file: String::new(), line: 0 });
+        let _ = report_to.try_send(report);
+        // Its destructor may panic again.
+        std::mem::forget(payload);
+        101
+    })
+}
+
+fn remember_panics(report_to: Sender<PanicReport>) {
     let previous = panic::take_hook();
-    // Where a panic aborts, nobody comes after the hook.
-    let at_once = cfg!(panic = "abort").then(|| report_to.clone());
     panic::set_hook(Box::new(move |info| {
         let report = describe(info);
-        if let Some(report_to) = &at_once {
+        if cfg!(panic = "abort") {
+            // Nobody comes after the hook.
             let _ = report_to.try_send(report);
         } else {
             let _ = LAST.try_with(|last| last.replace(Some(report)));
         }
         previous(info);
     }));
-    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
-        let last = LAST.try_with(RefCell::take).ok().flatten();
-        let report = last.unwrap_or_else(|| PanicReport { message: text(payload.as_ref()), file: String::new(), line: 0 });
-        let _ = report_to.try_send(report);
-        // Its destructor may panic again.
-        std::mem::forget(payload);
-        101
-    })
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> PanicReport {
@@ -66,6 +71,6 @@ fn describe(info: &PanicHookInfo<'_>) -> PanicReport {
 fn text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let text = text.unwrap_or("a value that is not text");
-    let end = (0..=LONGEST.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    let end = (0..=PanicReport::LONGEST.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     text.split_at(end).0.to_owned()
 }

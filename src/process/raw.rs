@@ -4,6 +4,7 @@ use super::fork::{ForkError, Safety, fork};
 use super::handle::Process;
 use super::outcome::JoinError;
 use crate::socket::Socket;
+use crate::sys::socket::Direction;
 use std::process::Termination;
 
 /// A child that is a fork of this process, and the parent's socket to it.
@@ -53,6 +54,8 @@ impl ForkedProcess {
     /// - [`JoinError::System`]: waiting failed.
     pub fn join(self) -> Result<(), JoinError> {
         let ForkedProcess { socket, mut process } = self;
+        // Not only closed: a child that was forked later may hold a copy.
+        socket.shutdown(Direction::Both);
         socket.close();
         let outcome = process.wait()?;
         if outcome.success() { Ok(()) } else { Err(JoinError::Failed(outcome)) }

@@ -7,7 +7,7 @@ use super::child::{Child, Pipes};
 use super::environment::{self, CHANNEL, PANICS, VARIABLE};
 use super::handle::{OnDrop, Process};
 use super::siblings::Siblings;
-use crate::channel::{Channel, channel};
+use crate::channel::{Channel, one_way};
 use crate::codec::field::Message;
 use crate::error::SystemError;
 use crate::sys::apart::{self, Started};
@@ -189,8 +189,8 @@ impl<S: Message, R: Message> Spawn<'_, S, R> {
     pub fn spawn(self) -> Result<Child<S, R>, SpawnError> {
         Process::reap_detached();
         let passed = names_and_numbers(self.passed)?;
-        let (ours, theirs) = Channel::<S, R>::pair().map_err(SystemError::in_call("socketpair"))?;
-        let (report_to, reports) = channel().map_err(SystemError::in_call("socketpair"))?;
+        let (ours, theirs) = Channel::<S, R>::two_way()?;
+        let (report_to, reports) = one_way()?;
         let own = [(CHANNEL, theirs.as_fd()), (PANICS, report_to.as_fd())];
         let inherited: Vec<_> = own.into_iter().chain(passed.iter().map(|(name, fd)| (name.as_str(), fd.as_fd()))).collect();
         if self.own_group {

@@ -184,6 +184,12 @@ impl Socket {
         sys::poll::hangup(self.as_fd()).map_or(true, |hangup| hangup.receiving)
     }
 
+    /// Throws away what is queued, on a socket that has been shut down for receiving, so that nothing more can come.
+    pub(crate) fn discard_queue(&self) {
+        let limits = Limits::new().max_message(0);
+        while !matches!(transport::receive(self.as_fd(), &limits, Wait::Not), Err(NotReceived::Empty | NotReceived::Closed)) {}
+    }
+
     /// Shuts a direction down for every holder. That the peer has gone already is no error.
     pub(crate) fn shutdown(&self, direction: sys::socket::Direction) {
         let _ = sys::socket::shutdown(self.as_fd(), direction);

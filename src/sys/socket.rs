@@ -3,7 +3,7 @@
 use super::{check, fd};
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Two connected seqpacket sockets, both close-on-exec and neither on 0, 1 or 2. `socketpair(2)`
 ///
@@ -94,6 +94,23 @@ pub(crate) fn reset_options(socket: BorrowedFd<'_>) -> io::Result<()> {
     let never = libc::timeval { tv_sec: 0, tv_usec: 0 };
     set_option(socket, libc::SO_RCVTIMEO, &never)?;
     set_option(socket, libc::SO_SNDTIMEO, &never)
+}
+
+/// The bytes that wait to be received. `ioctl(FIONREAD)`, unix(7)
+pub(crate) fn queued(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the call writes one int.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, &raw mut bytes) })?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
+/// Sees to it that closing these, which nobody asked for, takes no time: whoever sent a TCP socket may have asked it to linger when
+/// closed, for as long as he liked. Most are no sockets, and the call fails.
+pub(crate) fn close_at_once(descriptors: &[OwnedFd]) {
+    let never = libc::linger { l_onoff: 0, l_linger: 0 };
+    for descriptor in descriptors {
+        let _ = set_option(descriptor.as_fd(), libc::SO_LINGER, &never);
+    }
 }
 
 fn lenient(result: io::Result<()>) -> io::Result<()> {

@@ -241,6 +241,15 @@ pub(crate) fn become_nobody() {
     assert_ne!(unsafe { libc::geteuid() }, 0);
 }
 
+/// Has closing a socket wait so many seconds for what it has not sent.
+pub(crate) fn linger(socket: std::os::fd::BorrowedFd<'_>, seconds: libc::c_int) {
+    use std::os::fd::AsRawFd;
+    let linger = libc::linger { l_onoff: 1, l_linger: seconds };
+    let length = size_of::<libc::linger>() as libc::socklen_t;
+    // SAFETY: `linger` is as long as `length` says.
+    assert_eq!(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), length) }, 0);
+}
+
 /// Sets a socket option that is an int.
 pub(crate) fn set_option(socket: std::os::fd::BorrowedFd<'_>, name: libc::c_int, value: libc::c_int) {
     use std::os::fd::AsRawFd;

@@ -92,7 +92,8 @@ impl<T: AsFd> fmt::Debug for Fd<T> {
     }
 }
 
-impl<T: AsFd> Serialize for Fd<T> {
+/// Only for what can be received again: half of a split channel, say, is no `Fd`.
+impl<T: AsFd + From<OwnedFd>> Serialize for Fd<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         frame::put_descriptor(self.0.as_fd(), serializer)
     }

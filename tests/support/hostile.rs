@@ -1,0 +1,85 @@
+//! What the tests with a hostile peer share: the specification's checks read naively, and packets as a sender makes them.
+
+#![allow(dead_code, reason = "each test file uses what it needs")]
+
+use breezeway::testing::RawPeer;
+use breezeway::{DecodeError, Fault, Message, ProtocolError, TryRecvError};
+use serde::Serialize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A field as a whole message.
+#[derive(Message)]
+pub(crate) struct Of<T>(pub(crate) T);
+
+/// What a sender makes of a message: the packet as it is on the wire.
+pub(crate) fn encoded<T: Serialize>(message: T) -> (Vec<u8>, Vec<OwnedFd>) {
+    let (peer, sender) = RawPeer::of_sender::<T>().unwrap();
+    sender.send(message).unwrap();
+    let packet = peer.receive().unwrap().unwrap();
+    (packet.bytes, packet.descriptors)
+}
+
+pub(crate) fn borrowed(descriptors: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
+    descriptors.iter().map(AsFd::as_fd).collect()
+}
+
+/// The specification's checks of a packet before its body, one after the other, as naively as can be (M10 to M20).
+pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<ProtocolError> {
+    let le = |bytes: &[u8]| bytes.iter().rev().fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
+    if packet.is_empty() {
+        return Some(ProtocolError::Empty);
+    }
+    if packet.len() < 16 {
+        return Some(ProtocolError::ShortHeader { expected: 16, found: packet.len() });
+    }
+    let (header, payload) = packet.split_at(16);
+    let blobs = le(&header[6..8]) as usize;
+    match header {
+        [version, ..] if *version != 1 => return Some(ProtocolError::Version { expected: 1, found: *version }),
+        [_, kind, ..] if *kind != 1 => return Some(ProtocolError::Kind { found: *kind }),
+        [_, _, low, high, ..] if (*low, *high) != (0, 0) => {
+            return Some(ProtocolError::Flags { found: u16::from_le_bytes([*low, *high]) });
+        }
+        _ if blobs > 64 => return Some(ProtocolError::BlobCount { announced: blobs, limit: 64 }),
+        _ => {}
+    }
+    let announced = le(&header[4..6]) as usize;
+    if announced != descriptors {
+        return Some(ProtocolError::DescriptorCount { announced, found: descriptors });
+    }
+    let found = payload.len();
+    let capped = |length: u128| length.min(u128::from(u64::MAX)) as u64;
+    let front = le(&header[8..16]) + 8 * blobs as u128;
+    if front > found as u128 {
+        return Some(ProtocolError::ShortBody { announced: capped(front), found });
+    }
+    let table = &payload[front as usize - 8 * blobs..front as usize];
+    let total = front + table.chunks(8).map(le).sum::<u128>();
+    match total.cmp(&(found as u128)) {
+        std::cmp::Ordering::Greater => Some(ProtocolError::ShortBody { announced: capped(total), found }),
+        std::cmp::Ordering::Less => Some(ProtocolError::LongBody { announced: capped(total), found }),
+        std::cmp::Ordering::Equal => None,
+    }
+}
+
+pub(crate) fn fault<T>(received: Result<T, TryRecvError>) -> Fault {
+    match received {
+        Err(TryRecvError::Fault(fault)) => fault,
+        Err(error) => panic!("{error:?}"),
+        Ok(_) => panic!("it was received"),
+    }
+}
+
+pub(crate) fn protocol<T>(received: Result<T, TryRecvError>) -> ProtocolError {
+    match fault(received) {
+        Fault::Protocol(error) => error,
+        fault => panic!("{fault:?}"),
+    }
+}
+
+pub(crate) fn decode<T>(received: Result<T, TryRecvError>) -> DecodeError {
+    match fault(received) {
+        Fault::Decode(error) => error,
+        fault => panic!("{fault:?}"),
+    }
+}

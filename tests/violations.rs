@@ -1,0 +1,567 @@
+//! Each rule of `docs/wire-format.md` broken by a bare socket: the exact error, no descriptor lost, and the next good packet still arrives.
+
+#[path = "support/hostile.rs"]
+mod hostile;
+#[path = "support/raw.rs"]
+mod raw;
+mod support;
+
+use breezeway::testing::{FdLedger, RawPeer, packet};
+use breezeway::{
+    AdoptFault, Bytes, Channel, DecodeError, Fault, Limits, Message, ProtocolError, Receiver, RecvError, SendError, SendFault, Sender,
+    TryRecvError, channel,
+};
+use hostile::{Of, borrowed, decode, encoded, fault, protocol, protocol_error};
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
+use std::net::{TcpListener, TcpStream};
+use std::num::NonZeroU8;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::time::{Duration, SystemTime};
+use support::{set_limit, some_file};
+
+trials!(
+    each_violation_has_its_error,
+    every_error_has_a_violation,
+    a_packet_at_the_limit_passes_and_one_above_is_refused,
+    descriptors_above_the_limit_are_refused_and_closed,
+    a_full_descriptor_table_loses_one_message_and_no_descriptor,
+    as_many_descriptors_as_the_kernel_carries,
+    an_end_is_a_connected_seqpacket_socket,
+    options_switched_on_behind_our_back_change_nothing,
+    an_empty_packet_is_no_end_while_the_peer_is_there,
+    everything_sent_is_received_before_the_end,
+    one_message_is_one_packet,
+    nothing_lands_on_closed_standard_streams,
+    a_new_last_variant_is_refused_and_the_channel_goes_on,
+);
+
+#[derive(Message)]
+enum Chain {
+    End,
+    Link(Box<Chain>),
+}
+
+/// The table of violations: for each its rule, and what a receiver says. `check` is run for each.
+struct Table {
+    peer_file: File,
+    /// The names of the errors that came up.
+    seen: BTreeSet<String>,
+}
+
+impl Table {
+    /// A packet that is wrong before its body.
+    fn packet(&mut self, rule: &str, bytes: &[u8], descriptors: usize, error: ProtocolError) {
+        assert_eq!(protocol_error(bytes, descriptors), Some(error.clone()), "{rule}: the specification, read naively");
+        let fault = self.fault::<u32>(rule, bytes, descriptors, &packet(&[1, 2, 3, 4], &[], 0));
+        assert!(matches!(&fault, Fault::Protocol(found) if *found == error), "{rule}: {fault:?}");
+        self.saw(&error);
+    }
+
+    /// A body that is no `T`, and one that is.
+    fn body<T: DeserializeOwned>(&mut self, rule: &str, body: &[u8], good: &[u8], error: DecodeError) {
+        self.whole::<T>(rule, &packet(body, &[], 0), &packet(good, &[], 0), error);
+    }
+
+    fn whole<T: DeserializeOwned>(&mut self, rule: &str, bytes: &[u8], good: &[u8], error: DecodeError) {
+        let descriptors = usize::from(bytes[4]);
+        assert_eq!(protocol_error(bytes, descriptors), None, "{rule}: the packet itself is right");
+        let fault = self.fault::<T>(rule, bytes, descriptors, good);
+        assert!(matches!(&fault, Fault::Decode(found) if *found == error), "{rule}, {}: {fault:?}", std::any::type_name::<T>());
+        self.saw(&error);
+    }
+
+    fn fault<T: DeserializeOwned>(&self, rule: &str, bytes: &[u8], descriptors: usize, good: &[u8]) -> Fault {
+        let _ledger = FdLedger::open().unwrap();
+        let (peer, receiver) = RawPeer::of_receiver::<T>().unwrap();
+        peer.send(bytes, &vec![self.peer_file.as_fd(); descriptors]).unwrap();
+        let fault = fault(receiver.try_recv());
+        peer.send(good, &vec![self.peer_file.as_fd(); usize::from(good[4])]).unwrap();
+        assert!(receiver.try_recv().is_ok(), "{rule}: the next message");
+        fault
+    }
+
+    fn saw(&mut self, error: &impl std::fmt::Debug) {
+        let text = format!("{error:?}");
+        self.seen.insert(text.split([' ', '(']).next().unwrap_or_default().to_owned());
+    }
+
+    fn run() -> Table {
+        let mut table = Table { peer_file: some_file(), seen: BTreeSet::new() };
+        table.headers();
+        table.values();
+        table.indices();
+        table
+    }
+
+    fn headers(&mut self) {
+        let good = packet(&[1, 2, 3, 4], &[], 0);
+        let with = |position: usize, byte: u8| {
+            let mut bytes = good.clone();
+            bytes[position] = byte;
+            bytes
+        };
+        self.packet("M9", &[], 0, ProtocolError::Empty);
+        self.packet("M10", &good[..1], 0, ProtocolError::ShortHeader { expected: 16, found: 1 });
+        self.packet("M10", &good[..15], 1, ProtocolError::ShortHeader { expected: 16, found: 15 });
+        self.packet("M12", &with(0, 0), 0, ProtocolError::Version { expected: 1, found: 0 });
+        self.packet("M12", &with(0, 2), 1, ProtocolError::Version { expected: 1, found: 2 });
+        self.packet("M13", &with(1, 0), 0, ProtocolError::Kind { found: 0 });
+        self.packet("M13", &with(1, 2), 1, ProtocolError::Kind { found: 2 });
+        self.packet("M14", &with(2, 1), 0, ProtocolError::Flags { found: 1 });
+        self.packet("M14", &with(3, 0x80), 1, ProtocolError::Flags { found: 0x8000 });
+        self.packet("M15", &with(6, 65), 0, ProtocolError::BlobCount { announced: 65, limit: 64 });
+        self.packet("M15", &with(7, 0xff), 1, ProtocolError::BlobCount { announced: 0xff00, limit: 64 });
+        self.packet("M17", &good, 1, ProtocolError::DescriptorCount { announced: 0, found: 1 });
+        self.packet("M17", &with(4, 1), 0, ProtocolError::DescriptorCount { announced: 1, found: 0 });
+        self.packet("M17", &with(4, 2), 3, ProtocolError::DescriptorCount { announced: 2, found: 3 });
+        self.packet("M17", &with(5, 0xff), 2, ProtocolError::DescriptorCount { announced: 0xff00, found: 2 });
+        self.packet("M19", &with(8, 5), 0, ProtocolError::ShortBody { announced: 5, found: 4 });
+        self.packet("M19", &good[..19], 0, ProtocolError::ShortBody { announced: 4, found: 3 });
+        self.packet("M19", &good[..16], 0, ProtocolError::ShortBody { announced: 4, found: 0 });
+        self.packet("M19", &with(15, 0x80), 0, ProtocolError::ShortBody { announced: 0x8000_0000_0000_0004, found: 4 });
+        self.packet("M19", &with(6, 1), 0, ProtocolError::ShortBody { announced: 12, found: 4 });
+        self.packet("M20", &with(8, 3), 0, ProtocolError::LongBody { announced: 3, found: 4 });
+        self.packet("M20", &[good.as_slice(), &[0]].concat(), 0, ProtocolError::LongBody { announced: 4, found: 5 });
+        // Lengths that wrap around when they are added up carelessly.
+        let header = |blobs: u8, body: u64| [[1, 1, 0, 0, 0, 0, blobs, 0], body.to_le_bytes()].concat();
+        let whole = |blobs, body: u64, payload: &[u8]| [header(blobs, body).as_slice(), payload].concat();
+        let most = ProtocolError::ShortBody { announced: u64::MAX, found: 16 };
+        self.packet("M19", &whole(0, u64::MAX, &[0; 16]), 0, most.clone());
+        self.packet("M19", &whole(2, u64::MAX - 15, &[0; 16]), 0, most.clone());
+        self.packet("M19", &whole(2, u64::MAX - 7, &[0; 16]), 0, most.clone());
+        self.packet("M19", &whole(2, 0, &[0xff; 16]), 0, most);
+        let wrapping = [u64::MAX.to_le_bytes(), 1_u64.to_le_bytes()].concat();
+        self.packet("M19", &whole(2, 0, &wrapping), 0, ProtocolError::ShortBody { announced: u64::MAX, found: 16 });
+        self.packet("M20", &whole(1, 0, &[0; 9]), 0, ProtocolError::LongBody { announced: 8, found: 9 });
+    }
+
+    fn values(&mut self) {
+        let missing = |missing| DecodeError::Truncated { missing };
+        let invalid = |expected: &str| DecodeError::Invalid { expected: expected.into() };
+        let custom = |text: &str| DecodeError::Custom(text.into());
+        let run = |bytes: &[u8]| [(bytes.len() as u64).to_le_bytes().as_slice(), bytes].concat();
+        self.body::<u32>("M21", &[1, 2, 3], &[1, 2, 3, 4], missing(1));
+        self.body::<Of<u128>>("M21", &[], &[7; 16], missing(16));
+        self.body::<String>("M21", &run(b"text")[..11], &run(b"text"), missing(1));
+        self.body::<Of<Vec<u16>>>("M21", &[2, 0, 0, 0, 0, 0, 0, 0, 1, 1], &[1, 0, 0, 0, 0, 0, 0, 0, 1, 1], missing(2));
+        self.body::<Of<char>>("M21", &[0xe2, 0x82], "€".as_bytes(), missing(1));
+        self.body::<u8>("M22", &[1, 2], &[1], DecodeError::TrailingBytes { count: 1 });
+        self.body::<()>("M22", &[0; 9], &[], DecodeError::TrailingBytes { count: 9 });
+        self.body::<Of<bool>>("M23", &[2], &[1], invalid("a bool (0 or 1)"));
+        self.body::<Of<Option<u8>>>("M23", &[2, 0], &[1, 0], invalid("an option (0 or 1)"));
+        self.body::<Of<NonZeroU8>>("M23", &[0], &[1], invalid("a nonzero u8"));
+        // A byte that only follows others, overlong, a surrogate, beyond the last.
+        self.body::<Of<char>>("M24", &[0x80], b"a", invalid("a char"));
+        self.body::<Of<char>>("M24", &[0xc0, 0x80], b"a", invalid("a char"));
+        self.body::<Of<char>>("M24", &[0xed, 0xa0, 0x80], b"a", invalid("a char"));
+        self.body::<Of<char>>("M24", &[0xf4, 0x90, 0x80, 0x80], b"a", invalid("a char"));
+        self.body::<Of<String>>("M25", &run(b"\xff"), &run(b"x"), invalid("a string of UTF-8"));
+        self.body::<Of<Box<str>>>("M25", &run(b"\xc0\x80"), &run(b"x"), invalid("a string of UTF-8"));
+        let nul = CString::new(b"a\0b".to_vec()).unwrap_err().to_string();
+        self.body::<Of<CString>>("M25", &run(b"a\0b"), &run(b"ab"), custom(&nul));
+        self.body::<Chain>("M26", &[2, 0, 0, 0], &[0; 4], invalid("variant index 0 <= i < 2"));
+        self.body::<Chain>("M26", &[0, 0, 0, 1], &[0; 4], invalid("variant index 0 <= i < 2"));
+        self.body::<Of<[u8; 3]>>("M27", &run(b"ab"), &run(b"abc"), invalid("3 bytes"));
+        self.body::<Of<[u8; 3]>>("M27", &run(b"abcd"), &run(b"abc"), invalid("3 bytes"));
+        let (twice, falling, good) = (run(&[5, 5]), run(&[6, 5]), run(&[5, 6]));
+        self.body::<Of<BTreeSet<u8>>>("M28", &twice, &good, invalid("a set in ascending order"));
+        self.body::<Of<BTreeSet<u8>>>("M28", &falling, &good, invalid("a set in ascending order"));
+        self.body::<Of<HashSet<u8>>>("M28", &twice, &falling, invalid("a set with no element twice"));
+        let entries = |keys: [u8; 2]| [[2, 0, 0, 0, 0, 0, 0, 0].as_slice(), &[keys[0], 0, keys[1], 0]].concat();
+        let good = entries([5, 6]);
+        self.body::<Of<BTreeMap<u8, u8>>>("M28", &entries([5, 5]), &good, invalid("a map with keys in ascending order"));
+        self.body::<Of<BTreeMap<u8, u8>>>("M28", &entries([6, 5]), &good, invalid("a map with keys in ascending order"));
+        self.body::<Of<HashMap<u8, u8>>>("M28", &entries([5, 5]), &entries([6, 5]), invalid("a map with no key twice"));
+        let duration = |seconds: u64, nanos: u32| [seconds.to_le_bytes().as_slice(), &nanos.to_le_bytes()].concat();
+        let (most, second) = (duration(1, 999_999_999), "a duration's nanoseconds are a second or more");
+        self.body::<Of<Duration>>("M29", &duration(1, 1_000_000_000), &most, custom(second));
+        self.body::<Of<SystemTime>>("M29", &duration(1, u32::MAX), &most, custom(second));
+        self.body::<Of<SystemTime>>("M29", &duration(u64::MAX, 0), &most, custom("a time that the system cannot express"));
+        let nested = [[1, 0, 0, 0].repeat(200), vec![0; 4]].concat();
+        self.body::<Chain>("M37", &nested, &[0; 4], DecodeError::TooDeep { limit: 128 });
+        let units = (1_u64 << 60).to_le_bytes();
+        self.body::<Of<Vec<()>>>("M37", &units, &[0; 8], DecodeError::TooExpansive { limit: 64 * 8 + 64 * 1024 });
+        // A type that asks what comes next.
+        self.body::<Option<serde::de::IgnoredAny>>("types", &[1], &[0], DecodeError::NotSelfDescribing);
+        // Its own test needs a small stack: `tests/bounds.rs`.
+        self.saw(&DecodeError::StackExhausted);
+    }
+
+    fn indices(&mut self) {
+        let with = |body: &[u8], descriptors| packet(body, &[], descriptors);
+        let index = |indices: &[u32]| indices.iter().flat_map(|index| index.to_le_bytes()).collect::<Vec<u8>>();
+        type Two = Of<(File, File)>;
+        let good = with(&index(&[1, 0]), 2);
+        self.whole::<Two>("M30", &with(&index(&[0, 2]), 2), &good, DecodeError::DescriptorIndex { index: 2, count: 2 });
+        self.whole::<Two>("M30", &with(&index(&[u32::MAX, 0]), 2), &good, DecodeError::DescriptorIndex { index: u32::MAX, count: 2 });
+        self.whole::<Two>("M30", &with(&index(&[0, 0]), 0), &good, DecodeError::DescriptorIndex { index: 0, count: 0 });
+        self.whole::<Two>("M31", &with(&index(&[1, 1]), 2), &good, DecodeError::DescriptorTwice { index: 1 });
+        self.whole::<Two>("M32", &with(&index(&[0, 1]), 5), &good, DecodeError::DescriptorsUnused { count: 3 });
+        self.whole::<u8>("M32", &with(&[1], 1), &with(&[1], 0), DecodeError::DescriptorsUnused { count: 1 });
+        self.whole::<Two>("M22", &with(&index(&[0, 1, 2]), 3), &good, DecodeError::TrailingBytes { count: 4 });
+        let end = "a connected unix seqpacket socket";
+        let kind = DecodeError::DescriptorKind { index: 1, expected: end };
+        self.whole::<Of<(File, Option<Sender<u8>>)>>("M33", &with(&[0, 0, 0, 0, 1, 1, 0, 0, 0], 2), &with(&[0; 5], 1), kind);
+        let blobs = |indices: &[u32], blobs: &[&[u8]]| packet(&index(indices), blobs, 0);
+        type TwoBlobs = Of<(Bytes, Bytes)>;
+        let good = blobs(&[1, 0], &[b"small", b""]);
+        self.whole::<TwoBlobs>("M34", &blobs(&[0, 2], &[b"a", b"b"]), &good, DecodeError::BlobIndex { index: 2, count: 2 });
+        self.whole::<TwoBlobs>("M34", &blobs(&[u32::MAX - 1, 0], &[b"a"]), &good, DecodeError::BlobIndex { index: u32::MAX - 1, count: 1 });
+        self.whole::<TwoBlobs>("M35", &blobs(&[0, 0], &[b"a", b"b"]), &good, DecodeError::BlobTwice { index: 0 });
+        self.whole::<TwoBlobs>("M36", &blobs(&[2, 0], &[b"a", b"b", b"c"]), &good, DecodeError::BlobsUnused { count: 1 });
+        self.whole::<TwoBlobs>("M21", &blobs(&[0, u32::MAX], &[b"a"]), &good, DecodeError::Truncated { missing: 8 });
+        // Of both, descriptors are named first.
+        let both = packet(&index(&[0, 1]), &[b"a", b"b", b"c"], 1);
+        self.whole::<TwoBlobs>("M32", &both, &good, DecodeError::DescriptorsUnused { count: 1 });
+    }
+}
+
+fn each_violation_has_its_error() {
+    Table::run();
+}
+
+fn every_error_has_a_violation() {
+    let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/error/mod.rs")).unwrap();
+    let mut known = BTreeSet::new();
+    for name in ["ProtocolError", "DecodeError"] {
+        let (_, rest) = source.split_once(&format!("pub enum {name} {{\n")).unwrap();
+        let (variants, _) = rest.split_once("\n}\n").unwrap();
+        let variants = variants.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| line.starts_with(char::is_uppercase));
+        known.extend(variants.map(|line| line.split([' ', '(', ',']).next().unwrap_or_default().to_owned()));
+    }
+    assert!(known.len() > 20, "{known:?}");
+    assert_eq!(Table::run().seen, known);
+}
+
+/// M7, M16
+fn a_packet_at_the_limit_passes_and_one_above_is_refused() {
+    let ledger = FdLedger::open().unwrap();
+    {
+        let (peer, receiver) = RawPeer::of_receiver::<Of<(Bytes, Vec<File>)>>().unwrap();
+        let receiver = receiver.with_limits(Limits::new().max_message(100));
+        let file = some_file();
+        let open = FdLedger::open().unwrap();
+        // Index, count, table and blob make 100, 101 and 100,000 bytes.
+        let with_blob = |length: usize| packet(&[0; 12], &[&vec![7; length]], 0);
+        let refused = |bytes: &[u8], descriptors: &[BorrowedFd<'_>]| {
+            peer.send(bytes, descriptors).unwrap();
+            assert!(matches!(fault(receiver.try_recv()), Fault::TooLarge { limit: 100 }));
+            peer.send(&with_blob(80), &[]).unwrap();
+            assert_eq!(receiver.try_recv().unwrap().0.0.len(), 80, "the next message");
+            open.check().unwrap();
+        };
+        // What a thread has received before leaves it a larger buffer than this receiver asks for.
+        for _ in 0..2 {
+            refused(&with_blob(81), &[]);
+            refused(&with_blob(100_000), &[]);
+            let mut with_files = with_blob(81);
+            with_files[4] = 3;
+            refused(&with_files, &[file.as_fd(); 3]);
+            let (other, large) = RawPeer::of_receiver::<Vec<u8>>().unwrap();
+            other.send(&packet(&[8, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8], &[], 0), &[]).unwrap();
+            assert_eq!(large.try_recv().unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
+        }
+        // The header is looked at first (M10 to M15), what it counts afterwards.
+        let mut wrong = with_blob(81);
+        wrong[0] = 9;
+        peer.send(&wrong, &[]).unwrap();
+        assert_eq!(protocol(receiver.try_recv()), ProtocolError::Version { expected: 1, found: 9 });
+        wrong[0] = 1;
+        wrong[4] = 1;
+        peer.send(&wrong, &[]).unwrap();
+        assert!(matches!(fault(receiver.try_recv()), Fault::TooLarge { .. }));
+    }
+    ledger.check().unwrap();
+}
+
+/// M18
+fn descriptors_above_the_limit_are_refused_and_closed() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<Of<Vec<File>>>().unwrap();
+    let receiver = receiver.with_limits(Limits::new().max_descriptors(2));
+    let file = some_file();
+    let open = FdLedger::open().unwrap();
+    let files = |count: u32| {
+        let body: Vec<u8> = u64::from(count).to_le_bytes().into_iter().chain((0..count).flat_map(u32::to_le_bytes)).collect();
+        peer.send(&packet(&body, &[], count as u16), &vec![file.as_fd(); count as usize]).unwrap();
+        receiver.try_recv()
+    };
+    for count in [3, 4, 100, 253] {
+        assert!(matches!(fault(files(count)), Fault::TooManyDescriptors { count: found, limit: 2 } if found == count as usize));
+        assert_eq!(files(2).unwrap().0.len(), 2);
+        open.check().unwrap();
+    }
+}
+
+/// M4, M6, M11
+fn a_full_descriptor_table_loses_one_message_and_no_descriptor() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<Of<[File; 3]>>().unwrap();
+    let file = some_file();
+    let good = packet(&[0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0], &[], 3);
+    let mut wrong = good.clone();
+    wrong[0] = 9;
+    let send = |bytes: &[u8]| peer.send(bytes, &[file.as_fd(); 3]).unwrap();
+    set_limit(libc::RLIMIT_NOFILE, 64);
+    for free in 0..3 {
+        for pidfd in [false, true] {
+            if pidfd && !raw::switch_on(receiver.as_fd(), SO_PASSPIDFD) {
+                continue;
+            }
+            let open = FdLedger::open().unwrap();
+            let mut filling: Vec<File> = std::iter::from_fn(|| file.try_clone().ok()).collect();
+            filling.truncate(filling.len() - free);
+            send(&good);
+            assert!(matches!(fault(receiver.try_recv()), Fault::FdTableFull), "{free} free");
+            // Lost descriptors are reported before what is wrong with the header.
+            send(&wrong);
+            assert!(matches!(fault(receiver.try_recv()), Fault::FdTableFull), "{free} free");
+            // As many are free as before.
+            let again: Vec<File> = std::iter::from_fn(|| file.try_clone().ok()).collect();
+            assert_eq!(again.len(), free);
+            drop((filling, again));
+            open.check().unwrap();
+            send(&good);
+            assert_eq!(receiver.try_recv().unwrap().0.len(), 3, "the next message");
+            open.check().unwrap();
+        }
+    }
+}
+
+/// `include/uapi/asm-generic/socket.h`
+const SO_PASSPIDFD: libc::c_int = 76;
+
+/// M3, M4, M17
+fn as_many_descriptors_as_the_kernel_carries() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<Of<Vec<File>>>().unwrap();
+    let file = some_file();
+    let open = FdLedger::open().unwrap();
+    let body: Vec<u8> = 253_u64.to_le_bytes().into_iter().chain((0..253_u32).flat_map(u32::to_le_bytes)).collect();
+    let all = [file.as_fd(); 253];
+    for announced in [0, 1, 252, 254, 509, u16::MAX] {
+        peer.send(&packet(&body, &[], announced), &all).unwrap();
+        assert_eq!(protocol(receiver.try_recv()), ProtocolError::DescriptorCount { announced: announced.into(), found: 253 });
+        open.check().unwrap();
+        peer.send(&packet(&body, &[], 253), &all).unwrap();
+        let files = receiver.try_recv().unwrap().0;
+        assert_eq!(files.len(), 253);
+        assert!(files.iter().all(|file| support::is_cloexec(file.as_fd())));
+    }
+    let above = peer.send(&packet(&body, &[], 254), &[file.as_fd(); 254]);
+    assert_eq!(above.unwrap_err().kind(), std::io::ErrorKind::InvalidInput, "not even the raw peer can");
+    let (_raw, sender) = RawPeer::of_sender::<Of<Vec<File>>>().unwrap();
+    let files = (0..254).map(|_| file.try_clone().unwrap()).collect();
+    match sender.send(Of(files)) {
+        Err(SendError::Fault(message, SendFault::TooManyDescriptors { count: 254, limit: 253 })) => drop(message),
+        result => panic!("{result:?}"),
+    }
+}
+
+/// M1, M33
+fn an_end_is_a_connected_seqpacket_socket() {
+    let _ledger = FdLedger::open().unwrap();
+    let listener = raw::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET);
+    raw::listen(&listener);
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tcp_stream = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+    let [pipe, _writer] = raw::pipe();
+    let (datagram, _other) = UnixDatagram::pair().unwrap();
+    let (stream, _peer) = UnixStream::pair().unwrap();
+    let path = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open("/").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let wrong: [(&str, OwnedFd); 11] = [
+        ("a file", some_file().into()),
+        ("a pipe", pipe),
+        ("a directory by O_PATH", path.into()),
+        ("a TCP listener", tcp.into()),
+        ("a TCP stream", tcp_stream.into()),
+        ("an unconnected seqpacket socket", raw::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET)),
+        ("a listening seqpacket socket", listener),
+        ("a stream socket", stream.into()),
+        ("a datagram socket", datagram.into()),
+        ("a stream listener", UnixListener::bind(directory.path().join("socket")).unwrap().into()),
+        ("an unconnected TCP socket", raw::socket(libc::AF_INET, libc::SOCK_STREAM)),
+    ];
+    let (theirs, ours) = Channel::<u8, u8>::pair().unwrap();
+    let right = OwnedFd::try_from(theirs).unwrap();
+    refuses_wrong_ends::<Sender<u8>>(&wrong, &right);
+    refuses_wrong_ends::<Receiver<u8>>(&wrong, &right);
+    refuses_wrong_ends::<Channel<u8, u8>>(&wrong, &right);
+    drop(ours);
+    // What a peer that has gone has sent can still be received, so its socket is an end.
+    refuses_wrong_ends::<Receiver<u8>>(&[], &right);
+}
+
+fn refuses_wrong_ends<E: breezeway::__private::Field + TryFrom<OwnedFd, Error = breezeway::AdoptError>>(
+    wrong: &[(&str, OwnedFd)],
+    right: &OwnedFd,
+) {
+    let (peer, receiver) = RawPeer::of_receiver::<Of<E>>().unwrap();
+    let open = FdLedger::open().unwrap();
+    let send = |descriptor: &OwnedFd| {
+        peer.send(&packet(&[0; 4], &[], 1), &[descriptor.as_fd()]).unwrap();
+        receiver.try_recv()
+    };
+    let error = DecodeError::DescriptorKind { index: 0, expected: "a connected unix seqpacket socket" };
+    for (name, descriptor) in wrong {
+        assert_eq!(decode(send(descriptor)), error, "{name}");
+        assert!(send(right).is_ok(), "the next message, after {name}");
+        open.check().unwrap();
+        let given = descriptor.try_clone().unwrap();
+        let number = given.as_raw_fd();
+        let refused = E::try_from(given).err().unwrap_or_else(|| panic!("{name} was adopted"));
+        assert!(matches!(refused.source, AdoptFault::NotASocket | AdoptFault::NotSeqpacket | AdoptFault::NotConnected), "{name}");
+        assert_eq!(refused.fd.as_raw_fd(), number, "{name} is given back");
+    }
+    assert!(send(right).is_ok());
+}
+
+/// M5: whoever shares the socket can have the kernel add control messages. They displace no descriptor and leave none behind.
+fn options_switched_on_behind_our_back_change_nothing() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<Of<Vec<File>>>().unwrap();
+    let file = some_file();
+    let body: Vec<u8> = 253_u64.to_le_bytes().into_iter().chain((0..253_u32).flat_map(u32::to_le_bytes)).collect();
+    let open = FdLedger::open().unwrap();
+    let options = [libc::SO_PASSCRED, libc::SO_PASSSEC, SO_PASSPIDFD, libc::SO_TIMESTAMP, libc::SO_TIMESTAMPNS, libc::SO_TIMESTAMPING];
+    let mut on = 0;
+    for option in options {
+        on += usize::from(raw::switch_on(receiver.as_fd(), option));
+        for count in [253, 0] {
+            let body = if count == 0 { &[0; 8] } else { body.as_slice() };
+            peer.send(&packet(body, &[], count), &vec![file.as_fd(); count.into()]).unwrap();
+            assert_eq!(receiver.try_recv().unwrap().0.len(), usize::from(count), "with option {option}");
+            open.check().unwrap();
+        }
+        peer.send(b"short", &[file.as_fd()]).unwrap();
+        assert_eq!(protocol(receiver.try_recv()), ProtocolError::ShortHeader { expected: 16, found: 5 });
+        open.check().unwrap();
+    }
+    assert!(on >= 4, "the options were there");
+    drop(open);
+    // Given to somebody else, the socket is as it was made: an end that is adopted starts with them off.
+    let adopted = Receiver::<u8>::try_from(OwnedFd::try_from(receiver).unwrap()).unwrap();
+    peer.send(&packet(&[7], &[], 0), &[]).unwrap();
+    assert_eq!(adopted.try_recv().unwrap(), 7);
+}
+
+/// M9
+fn an_empty_packet_is_no_end_while_the_peer_is_there() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<u8>().unwrap();
+    let file = some_file();
+    let open = FdLedger::open().unwrap();
+    for descriptors in [0, 1, 253] {
+        peer.send(&[], &vec![file.as_fd(); descriptors]).unwrap();
+        peer.send(&packet(&[7], &[], 0), &[]).unwrap();
+        assert_eq!(protocol(receiver.try_recv()), ProtocolError::Empty);
+        assert_eq!(receiver.try_recv().unwrap(), 7);
+        assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
+        open.check().unwrap();
+    }
+    drop(open);
+    // What waits behind it is received, whoever is gone.
+    peer.send(&[], &[file.as_fd()]).unwrap();
+    peer.send(&packet(&[8], &[], 0), &[]).unwrap();
+    peer.send(&[], &[file.as_fd()]).unwrap();
+    drop(peer);
+    assert_eq!(protocol(receiver.try_recv()), ProtocolError::Empty);
+    assert_eq!(receiver.recv().unwrap(), 8);
+    for _ in 0..3 {
+        assert!(matches!(receiver.try_recv(), Err(TryRecvError::Closed)));
+    }
+}
+
+/// M8
+fn everything_sent_is_received_before_the_end() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, channel) = RawPeer::of_channel::<u8, u8>().unwrap();
+    // What the peer leaves unread makes the kernel report a reset ahead of what it sent.
+    channel.send(1).unwrap();
+    let file = some_file();
+    peer.send(&packet(&[1], &[], 0), &[]).unwrap();
+    peer.send(b"wrong", &[file.as_fd()]).unwrap();
+    peer.send(&packet(&[2], &[], 0), &[]).unwrap();
+    drop(peer);
+    assert_eq!(channel.recv().unwrap(), 1);
+    assert!(matches!(channel.recv(), Err(RecvError::Fault(Fault::Protocol(_)))));
+    assert_eq!(channel.recv().unwrap(), 2);
+    assert!(matches!(channel.recv(), Err(RecvError::Closed)));
+}
+
+/// M2, M3
+fn one_message_is_one_packet() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, sender) = RawPeer::of_sender::<Of<(Option<File>, Bytes)>>().unwrap();
+    for length in [0, 5, 4096, 100_000, 1_000_000] {
+        sender.send(Of((None, vec![7; length].into()))).unwrap();
+        sender.send(Of((Some(some_file()), vec![7; length].into()))).unwrap();
+    }
+    drop(sender);
+    let mut packets = 0;
+    while let Some(packet) = peer.receive().unwrap() {
+        assert_eq!(packet.descriptors.len(), packets % 2);
+        assert_eq!(protocol_error(&packet.bytes, packets % 2), None);
+        packets += 1;
+    }
+    assert_eq!(packets, 10);
+}
+
+/// A process may start with its standard streams closed. No end and nothing that arrives takes their numbers.
+fn nothing_lands_on_closed_standard_streams() {
+    raw::close_stdio();
+    let (peer, receiver) = RawPeer::of_receiver::<Of<Vec<File>>>().unwrap();
+    let (sender, end) = channel::<u8>().unwrap();
+    let (one, other) = Channel::<u8, u8>::pair().unwrap();
+    let file = some_file();
+    let body = [[3, 0, 0, 0, 0, 0, 0, 0].as_slice(), &[0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0]].concat();
+    peer.send(&packet(&body, &[], 3), &[file.as_fd(); 3]).unwrap();
+    let files = receiver.try_recv().unwrap().0;
+    let ends = [peer.as_fd(), receiver.as_fd(), sender.as_fd(), end.as_fd(), one.as_fd(), other.as_fd()];
+    for descriptor in ends.into_iter().chain(files.iter().map(AsFd::as_fd)) {
+        assert!(descriptor.as_raw_fd() > 2, "{descriptor:?}");
+        assert!(support::is_cloexec(descriptor));
+    }
+    // The three numbers are free still, but for what the test itself has opened.
+    assert_eq!(file.as_raw_fd(), 0);
+    assert!(file.try_clone().unwrap().as_raw_fd() > 2);
+    let next = some_file();
+    assert_eq!(next.as_raw_fd(), 1);
+    // Full but for these: a descriptor that can land nowhere else is lost, and nothing with it.
+    set_limit(libc::RLIMIT_NOFILE, 32);
+    let filling: Vec<File> = std::iter::from_fn(|| file.try_clone().ok()).collect();
+    drop(next);
+    peer.send(&packet(&body, &[], 3), &[file.as_fd(); 3]).unwrap();
+    assert!(matches!(fault(receiver.try_recv()), Fault::FdTableFull));
+    peer.send(&packet(&[[1, 0, 0, 0, 0, 0, 0, 0].as_slice(), &[0; 4]].concat(), &[], 1), &[file.as_fd()]).unwrap();
+    assert!(matches!(fault(receiver.try_recv()), Fault::FdTableFull));
+    drop(filling);
+    peer.send(&packet(&body, &[], 3), &[file.as_fd(); 3]).unwrap();
+    assert_eq!(receiver.try_recv().unwrap().0.len(), 3);
+}
+
+/// M38
+fn a_new_last_variant_is_refused_and_the_channel_goes_on() {
+    #[derive(Message)]
+    enum Newer {
+        #[serde(rename = "Finish")]
+        End,
+        Link(Box<Newer>),
+        Added(File),
+    }
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<Chain>().unwrap();
+    let relay = |message: Newer| {
+        let (bytes, descriptors) = encoded(message);
+        peer.send(&bytes, &borrowed(&descriptors)).unwrap();
+        receiver.try_recv()
+    };
+    assert_eq!(decode(relay(Newer::Added(some_file()))), DecodeError::Invalid { expected: "variant index 0 <= i < 2".into() });
+    assert!(matches!(relay(Newer::Link(Box::new(Newer::End))), Ok(Chain::Link(end)) if matches!(*end, Chain::End)));
+}
