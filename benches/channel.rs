@@ -161,17 +161,19 @@ fn same_thread<T: Load>() -> Result<[Trips; 2]> {
 
 /// With the other end in a child process, pinned to a processor of its own or to the same.
 fn two_processes<T: Load>(here: usize, there: usize) -> Result<[Trips; 2]> {
-    let child = ForkedProcess::spawn(move |channel: Channel<T>| {
+    // A plain channel: the one that comes with a child also watches whether the child lives. Both children are killed in the end.
+    let (near, far) = Channel::<T>::pair()?;
+    let child = ForkedProcess::<(), ()>::spawn(move |_| {
         raw::pin(there)?;
-        for (id, message) in (0..).zip(&channel) {
+        for (id, message) in (0..).zip(&far) {
             let mut message = message?;
             black_box(message.sum());
             message.produce(id);
-            channel.send(message)?;
+            far.send(message)?;
         }
         std::io::Result::Ok(())
     })?;
-    let (raw_near, raw_far) = raw::Socket::pair_like(child.as_fd())?;
+    let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
     let raw_child = ForkedProcess::<(), ()>::spawn(move |_| {
         raw::pin(there)?;
         let mut buffer = raw::Buffer::new();
@@ -194,11 +196,12 @@ fn two_processes<T: Load>(here: usize, there: usize) -> Result<[Trips; 2]> {
         Ok(())
     };
     let ours = move |trips| {
+        let _alive = &child;
         let mut message = T::new();
         for id in 0..trips {
             message.produce(id);
-            child.send(message)?;
-            message = child.recv()?;
+            near.send(message)?;
+            message = near.recv()?;
             black_box(message.sum());
         }
         Ok(())

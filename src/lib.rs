@@ -37,6 +37,7 @@
 //! - [`channel()`] gives a [`Sender`] and a [`Receiver`], [`Channel::pair`] two two-way ends. They are used as those of `std::sync::mpsc`.
 //! - [`process::ForkedProcess`] runs a closure in a fork of this process, with a channel to it.
 //! - [`schema`] tells what a message looks like on the wire, so that two programs can compare what they mean.
+//! - [`process::CommandExt`] starts another program with a channel to it, which that program takes by [`process::inherited`].
 //! - [`socket`] is the layer below: packets and descriptors without types.
 //!
 //! One message is one packet, sent by one `sendmsg` and received by one `recvmsg`. How that works, what it costs and what a peer may
@@ -103,6 +104,8 @@ mod pages {
     mod schema {}
     #[doc = include_str!("../docs/performance.md")]
     mod performance {}
+    #[doc = include_str!("../docs/processes.md")]
+    mod processes {}
     #[doc = include_str!("../docs/wire-format.md")]
     mod wire_format {}
 }

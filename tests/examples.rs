@@ -12,6 +12,8 @@ trials!(
     c_runtime,
     many_senders,
     pass_a_listener,
+    pipeline,
+    spawn_worker,
     quickstart_counts_this_project,
     quickstart_explains_itself,
     quickstart_refuses_unknown_options,
@@ -33,6 +35,14 @@ fn many_senders() {
 
 fn pass_a_listener() {
     check("pass_a_listener", &mut example("pass_a_listener"), "");
+}
+
+fn pipeline() {
+    check("pipeline", &mut example("pipeline"), "");
+}
+
+fn spawn_worker() {
+    check("spawn_worker", &mut example("spawn_worker"), "");
 }
 
 fn quickstart_counts_this_project() {

@@ -83,7 +83,7 @@ impl<S, R> Channel<S, R> {
     /// Whether the peer can no longer receive, so that sending would fail. What it sent may still wait. Never waits; one system call.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.end.socket().is_deaf()
+        self.end.is_deaf()
     }
 
     sending_verbs!(S);

@@ -1,6 +1,7 @@
-//! What all ends have in common: a socket, whose pair it is of, and whether it is shared by the halves of a split.
+//! What all ends have in common: a socket, whose pair it is of, the child at its other end, and whether it is shared by the halves of a split.
 
-use crate::codec::{PairId, frame};
+use super::watch::Watch;
+use crate::codec::{self, PairId, frame};
 use crate::error::{AdoptError, IntoFdError, SystemError};
 use crate::limits::Limits;
 use crate::socket::Socket;
@@ -10,8 +11,8 @@ use serde::{Serialize, Serializer, de::DeserializeOwned};
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// One end's socket.
 #[derive(Debug)]
@@ -19,18 +20,36 @@ pub(crate) struct End {
     socket: Socket,
     /// The same on both ends of a pair made here, so that an end is not sent over itself. One of its own for an end that came from elsewhere.
     pair: PairId,
+    /// The child at the other end, if this process has started one there.
+    watch: OnceLock<Watch>,
 }
 
 impl End {
     pub(crate) fn pair() -> Result<(End, End), SystemError> {
         let (left, right) = transport::pair()?;
         let pair = new_pair();
-        let end = |fd| End { socket: Socket::connected(fd), pair };
+        let end = |fd| End { socket: Socket::connected(fd), pair, watch: OnceLock::new() };
         Ok((end(left), end(right)))
     }
 
     pub(crate) fn adopt(fd: OwnedFd) -> Result<End, AdoptError> {
-        Ok(End { socket: Socket::try_from(fd)?, pair: new_pair() })
+        Ok(End { socket: Socket::try_from(fd)?, pair: new_pair(), watch: OnceLock::new() })
+    }
+
+    /// From now on this end also ends when the child does whose pidfd this is.
+    pub(crate) fn watch(&self, child: Arc<OwnedFd>) {
+        // An end has one child, and is told once.
+        let _ = self.watch.set(Watch::new(child));
+    }
+
+    /// Whether the peer can no longer receive.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.socket.is_deaf() || self.watch.get().is_some_and(Watch::has_ended)
+    }
+
+    /// Whether the peer can no longer send; what it sent may still wait.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.socket.is_mute() || self.watch.get().is_some_and(Watch::has_ended)
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -39,12 +58,21 @@ impl End {
 
     #[inline]
     pub(crate) fn send<T: Serialize>(&self, message: &T, limits: &Limits, wait: Wait) -> Result<(), NotSent> {
-        self.socket.deliver(message, limits, Some(self.pair), wait)
+        match self.watch.get() {
+            None => self.socket.deliver(message, limits, Some(self.pair), wait),
+            Some(watch) => {
+                let packet = codec::encode(message, limits, Some(self.pair))?;
+                watch.send(self.as_fd(), wait, || transport::send(self.as_fd(), &packet, Wait::Not))
+            }
+        }
     }
 
     #[inline]
     pub(crate) fn receive<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
-        self.socket.obtain(limits, wait)
+        match self.watch.get() {
+            None => self.socket.obtain(limits, wait),
+            Some(watch) => watch.receive(self.as_fd(), wait, || self.socket.obtain(limits, Wait::Not)),
+        }
     }
 
     /// The descriptor itself, or a duplicate where somebody else holds the end too.

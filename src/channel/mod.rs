@@ -9,6 +9,7 @@ mod iter;
 mod receiver;
 mod sender;
 mod verbs;
+mod watch;
 
 pub use duplex::Channel;
 pub use iter::{IntoIter, Iter, TryIter};

@@ -53,7 +53,7 @@ impl<T> Receiver<T> {
     /// Whether every sender is gone. Messages that they sent may still wait. Never waits itself; one system call.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.end().socket().is_mute()
+        self.end().is_mute()
     }
 
     receiving_verbs!(T);

@@ -52,7 +52,7 @@ impl<T> Sender<T> {
     /// Whether nobody can receive any more, so that sending would fail. Never waits; one system call.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.end().socket().is_deaf()
+        self.end().is_deaf()
     }
 
     /// Ends the channel for every copy of this sender in every process: what was sent is still received, then comes the end.

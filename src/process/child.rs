@@ -10,7 +10,7 @@ use crate::sys::socket::Direction;
 use std::fmt;
 use std::ops::Deref;
 use std::os::fd::BorrowedFd;
-use std::process::Termination;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Termination};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,15 @@ use std::time::Duration;
 pub struct Child<S, R> {
     channel: Channel<S, R>,
     process: Process,
+    pipes: Pipes,
+}
+
+/// Our ends of the pipes that a `Command` was told to make for its program's stdio.
+#[derive(Debug, Default)]
+pub(super) struct Pipes {
+    pub(super) stdin: Option<ChildStdin>,
+    pub(super) stdout: Option<ChildStdout>,
+    pub(super) stderr: Option<ChildStderr>,
 }
 
 /// A child that is a fork of this process: made by [`Child::spawn`].
@@ -91,7 +100,13 @@ impl<S, R> Child<S, R> {
         let end = Arc::downgrade(ours.end());
         let mut ours = Some(ours);
         let process = fork(safety, Some(end), || drop(ours.take()), move || child(theirs))?;
-        Ok(Child { channel: ours.unwrap_or_else(|| unreachable!("taken in the child only")), process })
+        Ok(Child::new(ours.unwrap_or_else(|| unreachable!("taken in the child only")), process, Pipes::default()))
+    }
+
+    /// A child that has just been started. Its channel ends when it does.
+    pub(super) fn new(channel: Channel<S, R>, process: Process, pipes: Pipes) -> Child<S, R> {
+        process.watched_by(channel.end());
+        Child { channel, process, pipes }
     }
 
     /// The channel, which is also what the handle dereferences to.
@@ -160,6 +175,21 @@ impl<S, R> Child<S, R> {
     #[must_use]
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         self.process.pidfd()
+    }
+
+    /// The pipe to the program's stdin, where its command said `stdin(Stdio::piped())`; once.
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.pipes.stdin.take()
+    }
+
+    /// The pipe from the program's stdout, where its command said `stdout(Stdio::piped())`; once.
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.pipes.stdout.take()
+    }
+
+    /// The pipe from the program's stderr, where its command said `stderr(Stdio::piped())`; once.
+    pub fn take_stderr(&mut self) -> Option<ChildStderr> {
+        self.pipes.stderr.take()
     }
 
     /// Closes the channel and lets the child go on; see [`Process::detach`].

@@ -1,6 +1,6 @@
 //! The one place that forks.
 
-use super::handle::Process;
+use super::handle::{OnDrop, Process};
 use super::panic;
 use super::siblings::Siblings;
 use crate::channel::{End, one_way};
@@ -98,7 +98,7 @@ pub(super) fn fork<T: Termination>(
         code
     });
     let (mut siblings, reports) = inherited.unwrap_or_else(|| unreachable!("taken in the child only"));
-    let process = forked.map(|pid| Process::new(pid, reports));
+    let process = forked.map(|pid| Process::new(pid, reports, OnDrop::Kill));
     if process.is_ok() {
         parents_end.into_iter().for_each(|end| siblings.add(end));
     }

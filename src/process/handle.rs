@@ -1,12 +1,12 @@
 //! A process that this one started: its number, its pidfd, and how it ended.
 
 use super::outcome::{Outcome, PanicReport};
-use crate::channel::Receiver;
+use crate::channel::{End, Receiver};
 use crate::error::SystemError;
 use crate::sys::poll::{self, Interest};
 use crate::sys::process::{self, Ended, Pid, Target};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A process that this one started.
@@ -19,14 +19,22 @@ use std::time::{Duration, Instant};
 #[must_use = "dropping a process handle kills the process: wait for it, or detach it"]
 pub struct Process {
     pid: Pid,
-    pidfd: Option<OwnedFd>,
+    pidfd: Option<Arc<OwnedFd>>,
     reports: Receiver<PanicReport>,
     outcome: Option<Outcome>,
     started_by: u32,
+    on_drop: OnDrop,
+}
+
+/// What becomes of a process whose handle is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnDrop {
+    Kill,
+    Detach,
 }
 
 /// Processes that were let go, to be reaped when they have ended.
-static DETACHED: Mutex<Vec<Process>> = Mutex::new(Vec::new());
+static DETACHED: Mutex<Vec<(Pid, Option<Arc<OwnedFd>>)>> = Mutex::new(Vec::new());
 
 /// How long a process may take to end after `SIGKILL` before its handle gives up. Chosen, not tuned.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
@@ -34,11 +42,11 @@ const KILL_PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(10));
 
 impl Process {
-    pub(super) fn new(pid: Pid, reports: Receiver<PanicReport>) -> Process {
+    pub(super) fn new(pid: Pid, reports: Receiver<PanicReport>, on_drop: OnDrop) -> Process {
         // Before anything can reap it, so the number still means this process.
-        let pidfd = process::pidfd_open(pid).ok();
+        let pidfd = process::pidfd_open(pid).ok().map(Arc::new);
         let reports = reports.with_limits(PanicReport::LIMITS);
-        Process { pid, pidfd, reports, outcome: None, started_by: std::process::id() }
+        Process { pid, pidfd, reports, outcome: None, started_by: std::process::id(), on_drop }
     }
 
     /// The process's number.
@@ -50,7 +58,16 @@ impl Process {
     /// The pidfd, which becomes readable when the process ends; `None` where the kernel has none.
     #[must_use]
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
-        self.pidfd.as_ref().map(AsFd::as_fd)
+        self.pidfd.as_ref().map(|pidfd| pidfd.as_fd())
+    }
+
+    pub(super) fn set_on_drop(&mut self, on_drop: OnDrop) {
+        self.on_drop = on_drop;
+    }
+
+    /// Makes the parent's end of the channel end when the process does.
+    pub(super) fn watched_by(&self, end: &End) {
+        self.pidfd.iter().for_each(|pidfd| end.watch(Arc::clone(pidfd)));
     }
 
     /// Waits until the process has ended. Its end of a channel is untouched: if the child waits for the end of it, close yours first,
@@ -119,14 +136,25 @@ impl Process {
         }
     }
 
-    /// Lets the process go on without a handle. It is reaped when this process forks again after it has ended, or ends itself.
-    pub fn detach(self) {
-        DETACHED.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    /// Lets the process go on without a handle. It is reaped when this process starts another after it has ended, or ends itself.
+    pub fn detach(mut self) {
+        self.let_go();
+    }
+
+    fn let_go(&mut self) {
+        if self.outcome.is_none() {
+            // What it comes to is nobody's business any more.
+            self.outcome = Some(Outcome::Unknown);
+            DETACHED.lock().unwrap_or_else(PoisonError::into_inner).push((self.pid, self.pidfd.take()));
+        }
     }
 
     pub(super) fn reap_detached() {
         let mut detached = DETACHED.lock().unwrap_or_else(PoisonError::into_inner);
-        detached.retain_mut(|process| matches!(process.try_wait(), Ok(None)));
+        detached.retain(|(pid, pidfd)| {
+            let target = Target { pid: *pid, pidfd: pidfd.as_ref().map(|pidfd| pidfd.as_fd()) };
+            matches!(process::wait(target, false), Ok(None))
+        });
     }
 
     fn target(&self) -> Target<'_> {
@@ -142,8 +170,9 @@ impl Process {
     }
 
     /// A report counts only with the exit that a panic leads to. It was sent before the process ended, so it is there by now.
+    /// The last one counts: a program may have survived others.
     fn explain(&self, ended: Ended) -> Outcome {
-        let report = || self.reports.try_recv().ok();
+        let report = || self.reports.try_iter().filter_map(Result::ok).last();
         match ended {
             Ended::Exited(101) => report().map_or(Outcome::Exited(101), Outcome::Panicked),
             Ended::Exited(code) => Outcome::Exited(code),
@@ -159,8 +188,13 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.outcome.is_none() && self.started_by == std::process::id() {
-            let _ = self.kill();
-            let _ = self.wait_timeout(KILL_PATIENCE);
+            match self.on_drop {
+                OnDrop::Kill => {
+                    let _ = self.kill();
+                    let _ = self.wait_timeout(KILL_PATIENCE);
+                }
+                OnDrop::Detach => self.let_go(),
+            }
         }
     }
 }

@@ -1,7 +1,9 @@
-//! A panic in a child, told to the parent as data: a one-way channel that carries at most one report.
+//! A panic in a child, told to the parent as data: a one-way channel that carries at most one report from a fork, and one for each panic
+//! from another program.
 
 use super::outcome::PanicReport;
 use crate::channel::Sender;
+use crate::sys::process;
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -9,6 +11,20 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 thread_local! {
     /// The last panic of this thread, where it was and what it said. Only a panic that reaches the end of the closure is reported.
     static LAST: RefCell<Option<PanicReport>> = const { RefCell::new(None) };
+}
+
+/// In a program that was started with a way to report panics: reports each of the main thread, where a panic ends the program. Which of
+/// them did is for the parent to tell: the last, if the program ended as a panic ends it.
+pub(super) fn report_each(report_to: Sender<PanicReport>) {
+    let (previous, program) = (panic::take_hook(), std::process::id());
+    panic::set_hook(Box::new(move |info| {
+        let ends_the_program = cfg!(panic = "abort") || process::in_main_thread();
+        // A fork of this program has inherited the hook, and its panics are not this program's.
+        if ends_the_program && std::process::id() == program {
+            let _ = report_to.try_send(describe(info));
+        }
+        previous(info);
+    }));
 }
 
 /// Runs the closure of a child process; a panic is reported and becomes exit code 101.

@@ -6,6 +6,8 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod apart;
+pub(crate) mod exec;
 pub(crate) mod fd;
 pub(crate) mod message;
 pub(crate) mod poll;

@@ -48,6 +48,13 @@ pub(crate) fn fork(_: ForkPermit, child: impl FnOnce() -> u8) -> io::Result<Pid>
     }
 }
 
+/// Whether this is the thread that runs `main`.
+pub(crate) fn in_main_thread() -> bool {
+    // SAFETY: a plain call.
+    let thread = unsafe { libc::syscall(libc::SYS_gettid) };
+    thread == std::process::id().into()
+}
+
 /// Writes out what the C library's streams have buffered. `fflush(3)`
 pub(crate) fn flush_c_streams() {
     // SAFETY: a null stream means all open output streams.

@@ -15,16 +15,38 @@ use std::time::Duration;
 /// Makes `main` of the named tests, functions without arguments that panic on failure.
 #[macro_export]
 macro_rules! trials {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:ident),+ $(,)?) => { $crate::trials!($($name),+; programs:); };
+    // Beside the tests, what the binary does where `support::program` starts it.
+    ($($name:ident),+ $(,)?; programs: $($program:ident),* $(,)?) => {
         fn main() -> std::process::ExitCode {
+            let programs: &[(&str, fn())] = &[$((stringify!($program), $program)),*];
+            if $crate::support::run_program(programs) {
+                return std::process::ExitCode::SUCCESS;
+            }
             $crate::support::main(&[$((stringify!($name), $name)),+])
         }
     };
 }
 
 const TRIAL: &str = "BREEZEWAY_TRIAL";
+const PROGRAM: &str = "BREEZEWAY_PROGRAM";
 /// How long a test may take: only a hang takes so long.
 const WATCHDOG: Duration = Duration::from_secs(10);
+
+/// The command that runs one of the test file's programs.
+pub(crate) fn program(name: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("this test's binary"));
+    command.env(PROGRAM, name).env_remove(TRIAL);
+    command
+}
+
+/// Runs the program that this process was started as, if it is one.
+pub(crate) fn run_program(programs: &[(&str, fn())]) -> bool {
+    let Ok(wanted) = env::var(PROGRAM) else { return false };
+    let (_, program) = programs.iter().find(|(name, _)| *name == wanted).expect("a program of this file");
+    program();
+    true
+}
 
 pub(crate) fn main(tests: &'static [(&'static str, fn())]) -> std::process::ExitCode {
     if let Ok(wanted) = env::var(TRIAL) {
@@ -151,6 +173,47 @@ pub(crate) fn is_cloexec(fd: std::os::fd::BorrowedFd<'_>) -> bool {
     use std::os::fd::AsRawFd;
     // SAFETY: a plain call on an open descriptor.
     unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) & libc::FD_CLOEXEC != 0 }
+}
+
+/// A duplicate that every program inherits which this process starts.
+pub(crate) fn inheritable(fd: std::os::fd::BorrowedFd<'_>) -> std::os::fd::OwnedFd {
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    // SAFETY: a plain call on an open descriptor.
+    let duplicate = unsafe { libc::dup(fd.as_raw_fd()) };
+    assert!(duplicate >= 0);
+    // SAFETY: just made, and nothing else owns it.
+    unsafe { OwnedFd::from_raw_fd(duplicate) }
+}
+
+/// Puts another file under a number, as a program that was not told of it may; not close-on-exec.
+pub(crate) fn put_under(number: i32, with: std::os::fd::BorrowedFd<'_>) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the test says that nobody in this process owns the number.
+    assert_eq!(unsafe { libc::dup2(with.as_raw_fd(), number) }, number);
+}
+
+/// Makes what is under a number close-on-exec.
+pub(crate) fn set_cloexec(number: i32) {
+    // SAFETY: a plain call.
+    assert_eq!(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }, 0);
+}
+
+/// The numbers that are open, without `/proc`.
+pub(crate) fn open_numbers() -> Vec<i32> {
+    // SAFETY: a plain call, for which the number need not be open.
+    (0..4096).filter(|&number| unsafe { libc::fcntl(number, libc::F_GETFD) } != -1).collect()
+}
+
+/// The process group of this process.
+pub(crate) fn process_group() -> u32 {
+    // SAFETY: a plain call.
+    (unsafe { libc::getpgrp() }) as u32
+}
+
+/// Ends this process by a signal that it has not asked for.
+pub(crate) fn raise(signal: libc::c_int) {
+    // SAFETY: a plain call.
+    unsafe { libc::raise(signal) };
 }
 
 /// Whether a process is there, running or as a zombie.
