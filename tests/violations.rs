@@ -306,8 +306,14 @@ fn a_full_descriptor_table_loses_one_message_and_no_descriptor() {
     let good = packet(&[0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0], &[], 3);
     let mut wrong = good.clone();
     wrong[0] = 9;
-    let send = |bytes: &[u8]| peer.send(bytes, &[file.as_fd(); 3]).unwrap();
-    set_limit(libc::RLIMIT_NOFILE, 64);
+    // The limit is for receiving. To `sendmsg` it is how much all tests of this user may have under way.
+    let limit = || set_limit(libc::RLIMIT_NOFILE, 64);
+    let send = |bytes: &[u8]| {
+        support::no_descriptor_limit();
+        peer.send(bytes, &[file.as_fd(); 3]).unwrap();
+        limit();
+    };
+    limit();
     for free in 0..3 {
         for pidfd in [false, true] {
             if pidfd && !raw::switch_on(receiver.as_fd(), SO_PASSPIDFD) {
@@ -534,15 +540,21 @@ fn nothing_lands_on_closed_standard_streams() {
     let next = some_file();
     assert_eq!(next.as_raw_fd(), 1);
     // Full but for these: a descriptor that can land nowhere else is lost, and nothing with it.
-    set_limit(libc::RLIMIT_NOFILE, 32);
+    let limit = || set_limit(libc::RLIMIT_NOFILE, 32);
+    let send = |bytes: &[u8], descriptors: &[BorrowedFd<'_>]| {
+        support::no_descriptor_limit();
+        peer.send(bytes, descriptors).unwrap();
+        limit();
+    };
+    limit();
     let filling: Vec<File> = std::iter::from_fn(|| file.try_clone().ok()).collect();
     drop(next);
-    peer.send(&packet(&body, &[], 3), &[file.as_fd(); 3]).unwrap();
+    send(&packet(&body, &[], 3), &[file.as_fd(); 3]);
     assert!(matches!(fault(receiver.try_recv()), Fault::FdTableFull));
-    peer.send(&packet(&[[1, 0, 0, 0, 0, 0, 0, 0].as_slice(), &[0; 4]].concat(), &[], 1), &[file.as_fd()]).unwrap();
+    send(&packet(&[[1, 0, 0, 0, 0, 0, 0, 0].as_slice(), &[0; 4]].concat(), &[], 1), &[file.as_fd()]);
     assert!(matches!(fault(receiver.try_recv()), Fault::FdTableFull));
     drop(filling);
-    peer.send(&packet(&body, &[], 3), &[file.as_fd(); 3]).unwrap();
+    send(&packet(&body, &[], 3), &[file.as_fd(); 3]);
     assert_eq!(receiver.try_recv().unwrap().0.len(), 3);
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn main(tests: &'static [(&'static str, fn())]) -> std::process::Exit
     if let Ok(wanted) = env::var(TRIAL) {
         let (_, test) = tests.iter().find(|(name, _)| *name == wanted).expect("a test of this file");
         more_time(WATCHDOG);
+        no_descriptor_limit();
         test();
         return std::process::ExitCode::SUCCESS;
     }
@@ -89,12 +90,17 @@ pub(crate) fn some_file() -> File {
     File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("this project's own manifest")
 }
 
-/// Sets the soft limit of a resource for this process.
+/// As many descriptors as this process may have: what all tests of a user have under way in sockets counts against each one's limit.
+pub(crate) fn no_descriptor_limit() {
+    set_limit(libc::RLIMIT_NOFILE, u64::MAX);
+}
+
+/// Sets the soft limit of a resource for this process, or the hard one where that is less.
 pub(crate) fn set_limit(resource: libc::__rlimit_resource_t, soft: u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid pointer to the struct that the call fills in.
     assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limit) }, 0);
-    limit.rlim_cur = soft;
+    limit.rlim_cur = soft.min(limit.rlim_max);
     // SAFETY: as above, read by the call.
     assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
 }
