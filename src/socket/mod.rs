@@ -15,7 +15,7 @@
 //! ```
 
 use crate::codec::{self, PairId};
-use crate::error::{AdoptError, AdoptFault, RecvError, SendError, SystemError};
+use crate::error::{AdoptError, AdoptFault, Fault, RecvError, SendError, SystemError};
 use crate::limits::Limits;
 use crate::packet::List;
 use crate::sys;
@@ -187,7 +187,13 @@ impl Socket {
     /// Throws away what is queued, on a socket that has been shut down for receiving, so that nothing more can come.
     pub(crate) fn discard_queue(&self) {
         let limits = Limits::new().max_message(0);
-        while !matches!(transport::receive(self.as_fd(), &limits, Wait::Not), Err(NotReceived::Empty | NotReceived::Closed)) {}
+        loop {
+            match transport::receive(self.as_fd(), &limits, Wait::Not) {
+                // What cannot be received cannot be thrown away either.
+                Err(NotReceived::Empty | NotReceived::Closed | NotReceived::Fault(Fault::System(_))) => return,
+                Ok(_) | Err(NotReceived::Fault(_)) => {}
+            }
+        }
     }
 
     /// Shuts a direction down for every holder. That the peer has gone already is no error.
