@@ -84,7 +84,6 @@ pub use limits::Limits;
 pub mod __private {
     #[cfg(feature = "testing")]
     pub use crate::codec::bench;
-    pub use crate::codec::field;
     pub use crate::codec::field::{Field, Message};
     pub use crate::schema::Schema;
     pub use crate::schema::constant::{Child, Kind, Payload};

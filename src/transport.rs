@@ -253,7 +253,7 @@ pub(crate) fn receive_parts(
 /// behind it, that is what it was.
 #[cold]
 fn is_end(socket: BorrowedFd<'_>) -> Result<bool, SystemError> {
-    let gone = poll::hangup(socket).map_err(SystemError::in_call("ppoll"))?.receiving;
+    let gone = poll::hangup(socket).map_err(SystemError::in_call("ppoll"))?;
     Ok(gone && socket::queued(socket).map_err(SystemError::in_call("ioctl"))? == 0)
 }
 

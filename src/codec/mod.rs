@@ -7,7 +7,7 @@
 #[cfg(feature = "testing")]
 pub mod bench;
 mod decoder;
-pub mod field;
+pub(crate) mod field;
 mod format;
 pub(crate) mod frame;
 

@@ -181,7 +181,7 @@ impl Socket {
 
     /// Whether the peer can no longer send; what it sent may still wait.
     pub(crate) fn is_mute(&self) -> bool {
-        sys::poll::hangup(self.as_fd()).map_or(true, |hangup| hangup.receiving)
+        sys::poll::hangup(self.as_fd()).unwrap_or(true)
     }
 
     /// Throws away what is queued, on a socket that has been shut down for receiving, so that nothing more can come.

@@ -36,20 +36,11 @@ pub(crate) fn either(fd: BorrowedFd<'_>, interest: Interest, second: BorrowedFd<
     Ok(looked_at.map(|found| found.revents != 0))
 }
 
-/// What is known about the other end without receiving anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hangup {
-    /// Nothing more will arrive, though what has arrived may still wait.
-    pub(crate) receiving: bool,
-    /// Nothing will arrive and nothing can be sent.
-    pub(crate) both: bool,
-}
-
-pub(crate) fn hangup(fd: BorrowedFd<'_>) -> io::Result<Hangup> {
+/// Whether nothing more will arrive, though what has arrived may still wait. Never waits itself.
+pub(crate) fn hangup(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let mut looked_at = [pollfd(fd, libc::POLLRDHUP)];
     poll(&mut looked_at, Some(Duration::ZERO))?;
-    let found = looked_at[0].revents;
-    Ok(Hangup { receiving: found & libc::POLLRDHUP != 0, both: found & libc::POLLHUP != 0 })
+    Ok(looked_at[0].revents & libc::POLLRDHUP != 0)
 }
 
 fn pollfd(fd: BorrowedFd<'_>, events: libc::c_short) -> libc::pollfd {

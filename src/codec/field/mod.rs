@@ -92,24 +92,6 @@ pub trait Field: Sized + 'static {
     }
 }
 
-/// Encodes a field: the `serialize` that the derive names in `#[serde(with = …)]`.
-///
-/// # Errors
-///
-/// As [`Field::serialize`].
-pub fn serialize<T: Field, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    value.serialize(serializer)
-}
-
-/// Decodes a field: the `deserialize` that the derive names in `#[serde(with = …)]`.
-///
-/// # Errors
-///
-/// As [`Field::deserialize`].
-pub fn deserialize<'de, T: Field, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    T::deserialize(deserializer)
-}
-
 /// A message type: what `#[derive(Message)]` gives, beside serde's `Serialize` and `Deserialize`.
 ///
 /// A channel within one program carries any type with serde's traits; `Message` is for types whose fields are files, sockets or ends of
