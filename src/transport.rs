@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::packet::{Buffer, List, Packet};
 use crate::sys::message::{self, Arrival, Block};
 use crate::sys::{fd, poll, socket, stack};
-use crate::wire::{BLOB_ENTRY, HEADER, Header};
+use crate::wire::{BLOB_ENTRY, HEADER, Header, Kind};
 use bytes::Bytes;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -30,6 +30,24 @@ impl Wait {
     /// For as long as `time`; beyond the end of the clock means for ever.
     pub(crate) fn at_most(time: std::time::Duration) -> Wait {
         Instant::now().checked_add(time).map_or(Wait::Forever, Wait::Until)
+    }
+
+    /// The same, but no longer than until this moment.
+    pub(crate) fn until_at_most(self, moment: Option<Instant>) -> Wait {
+        match (self, moment) {
+            (Wait::Until(deadline), Some(moment)) => Wait::Until(deadline.min(moment)),
+            (Wait::Forever, Some(moment)) => Wait::Until(moment),
+            (wait, _) => wait,
+        }
+    }
+
+    /// Whether there is no time left.
+    pub(crate) fn is_over(self) -> bool {
+        match self {
+            Wait::Not => true,
+            Wait::Forever => false,
+            Wait::Until(deadline) => Instant::now() >= deadline,
+        }
     }
 
     fn block(self) -> Block {
@@ -98,11 +116,17 @@ pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), SystemError> {
     Ok((left, right))
 }
 
-/// Sends one packet whole, or nothing of it.
+/// Sends one message whole, or nothing of it.
+#[inline]
 pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Result<(), NotSent> {
+    send_kind(Kind::Message, socket, packet, wait)
+}
+
+/// The same for a packet of any kind.
+pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Result<(), NotSent> {
     let body = packet.body.as_slice();
-    let header =
-        Header { descriptors: count(packet.descriptors.len()), blobs: count(packet.blobs.len()), body: body.len() as u64 }.encode();
+    let (descriptors, blobs) = (count(packet.descriptors.len()), count(packet.blobs.len()));
+    let header = Header { kind, descriptors, blobs, body: body.len() as u64 }.encode();
     let (head, body) = (IoSlice::new(&header), IoSlice::new(body));
     if packet.blobs.is_empty() {
         return send_parts(socket, &[head, body], &packet.descriptors, wait);
@@ -160,14 +184,20 @@ fn explain(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], error: io::Error) -> S
     }
 }
 
-/// Receives one packet and looks whether it is one of ours. On a fault the packet is gone and its descriptors are closed.
+/// Receives one message's packet and looks whether it is one of ours. On a fault the packet is gone and its descriptors are closed.
+#[inline]
 pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<Packet, NotReceived> {
+    receive_kind(Kind::Message, socket, limits, wait)
+}
+
+/// The same for a packet of any kind.
+pub(crate) fn receive_kind(kind: Kind, socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<Packet, NotReceived> {
     let mut payload = Buffer::with_room(receive_room(limits))
         .map_err(|_| SystemError { call: "allocating the receive buffer", source: ErrorKind::OutOfMemory.into() })?;
     let mut header = [0; HEADER];
     let mut descriptors = List::new();
     let arrival = receive_parts(socket, &mut header, payload.spare(), &mut descriptors, wait)?;
-    match examine(&arrival, header, &payload, descriptors.len(), limits) {
+    match examine(kind, &arrival, header, &payload, descriptors.len(), limits) {
         Ok((body, blobs)) => {
             payload.truncate(body);
             Ok(Packet { body: payload, blobs, descriptors })
@@ -183,6 +213,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Re
 /// would pin it whole, and the thread wants it back for the next message.)
 #[inline]
 fn examine(
+    kind: Kind,
     arrival: &Arrival,
     header: [u8; HEADER],
     payload: &Buffer,
@@ -195,7 +226,7 @@ fn examine(
     if arrival.descriptors_cut {
         return Err(Fault::FdTableFull);
     }
-    let header = Header::decode(header)?;
+    let header = Header::decode(header, kind)?;
     // A thread's spare buffer may have more room than this end accepts.
     if arrival.cut || payload.len() > receive_room(limits) {
         return Err(Fault::TooLarge { limit: limits.max_message });

@@ -13,7 +13,8 @@ const LAYERS: &[&[&str]] = &[
     &["socket"],
     &["codec", "transport"],
     &["wire"],
-    &["packet", "error", "limits", "schema"],
+    &["packet", "error", "limits"],
+    &["schema"],
     &["sys"],
 ];
 

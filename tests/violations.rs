@@ -110,8 +110,8 @@ impl Table {
         self.packet("M10", &good[..15], 1, ProtocolError::ShortHeader { expected: 16, found: 15 });
         self.packet("M12", &with(0, 0), 0, ProtocolError::Version { expected: 1, found: 0 });
         self.packet("M12", &with(0, 2), 1, ProtocolError::Version { expected: 1, found: 2 });
-        self.packet("M13", &with(1, 0), 0, ProtocolError::Kind { found: 0 });
-        self.packet("M13", &with(1, 2), 1, ProtocolError::Kind { found: 2 });
+        self.packet("M13", &with(1, 0), 0, ProtocolError::Kind { expected: 1, found: 0 });
+        self.packet("M13", &with(1, 2), 1, ProtocolError::Kind { expected: 1, found: 2 });
         self.packet("M14", &with(2, 1), 0, ProtocolError::Flags { found: 1 });
         self.packet("M14", &with(3, 0x80), 1, ProtocolError::Flags { found: 0x8000 });
         self.packet("M15", &with(6, 65), 0, ProtocolError::BlobCount { announced: 65, limit: 64 });

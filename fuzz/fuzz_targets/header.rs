@@ -63,7 +63,7 @@ fn expected(packet: &[u8], descriptors: usize) -> Result<usize, ProtocolError> {
         return Err(ProtocolError::Version { expected: 1, found: header[0] });
     }
     if header[1] != 1 {
-        return Err(ProtocolError::Kind { found: header[1] });
+        return Err(ProtocolError::Kind { expected: 1, found: header[1] });
     }
     if header[2..4] != [0, 0] {
         return Err(ProtocolError::Flags { found: le(&header[2..4]) as u16 });

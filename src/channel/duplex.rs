@@ -1,15 +1,20 @@
 //! The two-way end.
 
 use super::end::{End, OneReader};
+use super::hello::{Greeting, Hello};
+use super::peer::Peer;
 use super::verbs::{receiving_verbs, sending_verbs};
 use super::{Receiver, Sender};
-use crate::error::{AdoptError, IntoFdError, SystemError};
+use crate::codec::field::Message;
+use crate::error::{AdoptError, Fault, HelloError, IntoFdError, RecvTimeoutError, SystemError};
 use crate::limits::Limits;
+use crate::transport::{NotReceived, Wait};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One end of a two-way channel: it sends messages of type `S` and receives messages of type `R`.
 ///
@@ -64,7 +69,22 @@ impl<S, R> Channel<S, R> {
         &self.end
     }
 
-    /// Sends and accepts messages within these limits from now on.
+    /// Waits at most `timeout` until the program at the other end has said what it speaks, and it fits. At once where no hello is expected:
+    /// within one program, and once it has been heard.
+    ///
+    /// Nothing has to be waited for before the first message; what does not fit is reported by whatever is done next. This is for who wants to
+    /// know first, and for an end that is to be sent elsewhere, which it cannot be before.
+    ///
+    /// # Errors
+    ///
+    /// - `Timeout`: it has not said hello in this time. [`Hello::timeout`] is another, after which it counts as silent.
+    /// - `Closed`: it ended, or closed its end, before it said hello.
+    /// - `Fault`: [`Fault::Hello`] says what does not fit.
+    pub fn wait_ready(&self, timeout: Duration) -> Result<(), RecvTimeoutError> {
+        Ok(self.end.ready(Wait::at_most(timeout))?)
+    }
+
+    /// Sends and accepts messages within these limits from now on. Between programs, within those that were agreed on ([`Hello::limits`]).
     pub fn with_limits(mut self, limits: Limits) -> Channel<S, R> {
         self.limits = limits;
         self
@@ -88,6 +108,26 @@ impl<S, R> Channel<S, R> {
 
     sending_verbs!(S);
     receiving_verbs!(R);
+}
+
+/// Between programs.
+impl<S: Message, R: Message> Channel<S, R> {
+    /// Says hello, ahead of everything else.
+    pub(crate) fn greet(&mut self, hello: &Hello) -> Result<Greeting, SystemError> {
+        self.limits = hello.limits;
+        Greeting::say::<S, R>(self.as_fd(), hello)
+    }
+
+    /// The same, and waits for the other program's.
+    pub(crate) fn meet(mut self, hello: &Hello) -> Result<Channel<S, R>, Fault> {
+        let greeting = self.greet(hello)?;
+        self.end.know(Peer::new(None, Some(greeting)));
+        match self.end.ready(Wait::Forever) {
+            Ok(()) => Ok(self),
+            Err(NotReceived::Fault(fault)) => Err(fault),
+            Err(NotReceived::Closed | NotReceived::Empty) => Err(HelloError::Closed.into()),
+        }
+    }
 }
 
 impl<S, R> fmt::Debug for Channel<S, R> {
@@ -118,6 +158,9 @@ impl<S, R> TryFrom<Channel<S, R>> for OwnedFd {
     type Error = IntoFdError<Channel<S, R>>;
 
     fn try_from(channel: Channel<S, R>) -> Result<OwnedFd, Self::Error> {
+        if channel.end.is_hello_pending() {
+            return Err(IntoFdError::HelloPending(channel));
+        }
         let limits = channel.limits;
         End::into_fd(channel.end).map_err(|(end, error)| IntoFdError::Duplicate(Channel::shared(end, limits), error))
     }

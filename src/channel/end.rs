@@ -1,8 +1,8 @@
-//! What all ends have in common: a socket, whose pair it is of, the child at its other end, and whether it is shared by the halves of a split.
+//! What all ends have in common: a socket, whose pair it is of, who is at its other end, and whether it is shared by the halves of a split.
 
-use super::watch::Watch;
+use super::peer::Peer;
 use crate::codec::{self, PairId, frame};
-use crate::error::{AdoptError, IntoFdError, SystemError};
+use crate::error::{AdoptError, EncodeError, IntoFdError, SystemError};
 use crate::limits::Limits;
 use crate::socket::Socket;
 use crate::sys::socket::Direction;
@@ -20,36 +20,46 @@ pub(crate) struct End {
     socket: Socket,
     /// The same on both ends of a pair made here, so that an end is not sent over itself. One of its own for an end that came from elsewhere.
     pair: PairId,
-    /// The child at the other end, if this process has started one there.
-    watch: OnceLock<Watch>,
+    /// The process at the other end, if it is one that this process has started, or another program.
+    peer: OnceLock<Peer>,
 }
 
 impl End {
     pub(crate) fn pair() -> Result<(End, End), SystemError> {
         let (left, right) = transport::pair()?;
         let pair = new_pair();
-        let end = |fd| End { socket: Socket::connected(fd), pair, watch: OnceLock::new() };
+        let end = |fd| End { socket: Socket::connected(fd), pair, peer: OnceLock::new() };
         Ok((end(left), end(right)))
     }
 
     pub(crate) fn adopt(fd: OwnedFd) -> Result<End, AdoptError> {
-        Ok(End { socket: Socket::try_from(fd)?, pair: new_pair(), watch: OnceLock::new() })
+        Ok(End { socket: Socket::try_from(fd)?, pair: new_pair(), peer: OnceLock::new() })
     }
 
-    /// From now on this end also ends when the child does whose pidfd this is.
-    pub(crate) fn watch(&self, child: Arc<OwnedFd>) {
-        // An end has one child, and is told once.
-        let _ = self.watch.set(Watch::new(child));
+    /// Tells this end who is at the other.
+    pub(crate) fn know(&self, peer: Peer) {
+        // That does not change, and is told once.
+        let _ = self.peer.set(peer);
+    }
+
+    /// Waits for another program's hello, if one is expected.
+    pub(crate) fn ready(&self, wait: Wait) -> Result<(), NotReceived> {
+        self.peer.get().map_or(Ok(()), |peer| peer.ready(self.as_fd(), wait))
+    }
+
+    /// Whether another program has not said hello yet: a packet that means nothing to whoever else might receive it.
+    pub(super) fn is_hello_pending(&self) -> bool {
+        self.peer.get().is_some_and(|peer| peer.is_hello_pending(self.as_fd()))
     }
 
     /// Whether the peer can no longer receive.
     pub(crate) fn is_deaf(&self) -> bool {
-        self.socket.is_deaf() || self.watch.get().is_some_and(Watch::has_ended)
+        self.socket.is_deaf() || self.peer.get().is_some_and(Peer::has_ended)
     }
 
     /// Whether the peer can no longer send; what it sent may still wait.
     pub(crate) fn is_mute(&self) -> bool {
-        self.socket.is_mute() || self.watch.get().is_some_and(Watch::has_ended)
+        self.socket.is_mute() || self.peer.get().is_some_and(Peer::has_ended)
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -58,20 +68,21 @@ impl End {
 
     #[inline]
     pub(crate) fn send<T: Serialize>(&self, message: &T, limits: &Limits, wait: Wait) -> Result<(), NotSent> {
-        match self.watch.get() {
+        match self.peer.get() {
             None => self.socket.deliver(message, limits, Some(self.pair), wait),
-            Some(watch) => {
-                let packet = codec::encode(message, limits, Some(self.pair))?;
-                watch.send(self.as_fd(), wait, || transport::send(self.as_fd(), &packet, Wait::Not))
+            Some(peer) => {
+                let limits = peer.limits(self.as_fd(), limits)?;
+                let packet = codec::encode(message, &limits, Some(self.pair))?;
+                peer.send(self.as_fd(), wait, |wait| transport::send(self.as_fd(), &packet, wait))
             }
         }
     }
 
     #[inline]
     pub(crate) fn receive<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
-        match self.watch.get() {
+        match self.peer.get() {
             None => self.socket.obtain(limits, wait),
-            Some(watch) => watch.receive(self.as_fd(), wait, || self.socket.obtain(limits, Wait::Not)),
+            Some(peer) => peer.receive(self.as_fd(), limits, wait, |limits, wait| self.socket.obtain(limits, wait)),
         }
     }
 
@@ -85,7 +96,12 @@ impl End {
 
     /// Puts a duplicate of the end into the message being encoded.
     pub(crate) fn put<S: Serializer>(&self, half: bool, serializer: S) -> Result<S::Ok, S::Error> {
-        frame::put_end(self.as_fd(), self.pair, half, serializer)
+        let refused = match () {
+            () if half => Some(EncodeError::SplitHalf),
+            () if self.is_hello_pending() => Some(EncodeError::HelloPending),
+            () => None,
+        };
+        frame::put_end(self.as_fd(), self.pair, refused, serializer)
     }
 }
 

@@ -5,18 +5,23 @@
 
 mod duplex;
 mod end;
+mod hello;
 mod iter;
+mod peer;
 mod receiver;
 mod sender;
 mod verbs;
-mod watch;
 
 pub use duplex::Channel;
 pub use iter::{IntoIter, Iter, TryIter};
 pub use receiver::Receiver;
 pub use sender::Sender;
 
+pub use hello::Hello;
+
 pub(crate) use end::End;
+pub(crate) use hello::Greeting;
+pub(crate) use peer::Peer;
 
 use crate::codec::field::{Field, part};
 use crate::error::SystemError;

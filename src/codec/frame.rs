@@ -136,12 +136,17 @@ pub(crate) fn put_descriptor<S: Serializer>(descriptor: BorrowedFd<'_>, serializ
     serializer.serialize_u32(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
-/// The same for an end of a channel, which may not travel on the channel itself.
-pub(crate) fn put_end<S: Serializer>(end: BorrowedFd<'_>, pair: PairId, half: bool, serializer: S) -> Result<S::Ok, S::Error> {
-    outgoing(&serializer, |_, _, via| match () {
-        () if half => Err(EncodeError::SplitHalf),
-        () if via == Some(pair) => Err(EncodeError::OverItself),
-        () => Ok(()),
+/// The same for an end of a channel, which may not travel on the channel itself, and may have its own reason not to travel.
+pub(crate) fn put_end<S: Serializer>(
+    end: BorrowedFd<'_>,
+    pair: PairId,
+    refused: Option<EncodeError>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    outgoing(&serializer, |_, _, via| match refused {
+        Some(error) => Err(error),
+        None if via == Some(pair) => Err(EncodeError::OverItself),
+        None => Ok(()),
     })?;
     put_descriptor(end, serializer)
 }

@@ -46,6 +46,9 @@ pub enum IntoFdError<E> {
     /// It is half of a split channel, whose other half uses the same socket.
     #[error("half of a split channel cannot become a descriptor of its own")]
     SplitHalf(E),
+    /// The program at its other end has not said hello yet, which only this end can hear: [`Channel::wait_ready`](crate::Channel::wait_ready).
+    #[error("the program at the other end has not said hello yet: wait for it (`Channel::wait_ready`)")]
+    HelloPending(E),
     /// Clones of it remain, so the descriptor had to be duplicated, and that failed.
     #[error("the descriptor could not be duplicated")]
     Duplicate(E, #[source] io::Error),
@@ -56,7 +59,7 @@ impl<E> IntoFdError<E> {
     #[must_use]
     pub fn into_end(self) -> E {
         match self {
-            IntoFdError::SplitHalf(end) | IntoFdError::Duplicate(end, _) => end,
+            IntoFdError::SplitHalf(end) | IntoFdError::HelloPending(end) | IntoFdError::Duplicate(end, _) => end,
         }
     }
 }
@@ -65,6 +68,7 @@ impl<E> fmt::Debug for IntoFdError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             IntoFdError::SplitHalf(_) => f.write_str("SplitHalf(..)"),
+            IntoFdError::HelloPending(_) => f.write_str("HelloPending(..)"),
             IntoFdError::Duplicate(_, error) => f.debug_tuple("Duplicate").field(error).finish(),
         }
     }
@@ -74,6 +78,7 @@ impl<E> From<IntoFdError<E>> for io::Error {
     fn from(error: IntoFdError<E>) -> io::Error {
         match error {
             IntoFdError::SplitHalf(_) => io::Error::new(ErrorKind::InvalidInput, IntoFdError::SplitHalf(())),
+            IntoFdError::HelloPending(_) => io::Error::new(ErrorKind::WouldBlock, IntoFdError::HelloPending(())),
             IntoFdError::Duplicate(_, source) => source,
         }
     }

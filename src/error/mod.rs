@@ -4,9 +4,11 @@
 //! message's content; what a type's own `Serialize` or `Deserialize` says is passed on.
 
 mod adopt;
+mod hello;
 mod operation;
 
 pub use adopt::{AdoptError, AdoptFault, IntoFdError};
+pub use hello::{HelloError, TypeMismatch};
 pub use operation::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
 use std::io;
@@ -55,6 +57,9 @@ pub enum SendFault {
     /// The message cannot be turned into a packet.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The program at the other end does not speak this one's language. The channel carries nothing.
+    #[error(transparent)]
+    Hello(#[from] HelloError),
     /// A system call failed.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -70,6 +75,9 @@ pub enum EncodeError {
     /// The message holds an end of the very channel that it would travel on, which would keep itself alive for ever.
     #[error("an end cannot travel on its own channel: use another channel to send it")]
     OverItself,
+    /// The message holds an end on which another program has not said hello yet, which only this end can hear.
+    #[error("the program at the other end of a channel has not said hello yet: wait for it (`Channel::wait_ready`) before the end is sent")]
+    HelloPending,
     /// A descriptor in the message could not be duplicated.
     #[error("a descriptor of the message could not be duplicated")]
     Descriptor(#[source] io::Error),
@@ -105,6 +113,10 @@ pub enum Fault {
     /// This process's descriptor table is full (or a security module refused), so descriptors of the message were lost.
     #[error("descriptors of the message were lost because this process's table is full: close some, or raise `RLIMIT_NOFILE`")]
     FdTableFull,
+    /// The program at the other end does not speak this one's language. The channel carries nothing and has ended: unlike other faults, this one
+    /// is reported by one receive, and then `Closed`.
+    #[error(transparent)]
+    Hello(#[from] HelloError),
     /// A system call failed. No packet was lost.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -131,8 +143,10 @@ pub enum ProtocolError {
         found: u8,
     },
     /// The kind byte.
-    #[error("unknown kind {found}")]
+    #[error("kind {found}, expected {expected}")]
     Kind {
+        /// The kind that can be here: 1, a message, or while programs meet 2 or 3.
+        expected: u8,
         /// The kind in the header.
         found: u8,
     },
@@ -296,6 +310,7 @@ impl SendFault {
         match self {
             SendFault::TooLarge { .. } | SendFault::TooManyDescriptors { .. } | SendFault::Encode(_) => io::ErrorKind::InvalidInput,
             SendFault::TooManyInFlight => io::ErrorKind::QuotaExceeded,
+            SendFault::Hello(error) => error.kind(),
             SendFault::System(error) => error.source.kind(),
         }
     }
@@ -306,6 +321,7 @@ impl Fault {
         match self {
             Fault::Protocol(_) | Fault::Decode(_) | Fault::TooLarge { .. } | Fault::TooManyDescriptors { .. } => io::ErrorKind::InvalidData,
             Fault::FdTableFull => io::ErrorKind::QuotaExceeded,
+            Fault::Hello(error) => error.kind(),
             Fault::System(error) => error.source.kind(),
         }
     }
@@ -322,4 +338,4 @@ macro_rules! into_io_error {
     )+};
 }
 
-into_io_error!(SendFault, Fault);
+into_io_error!(SendFault, Fault, HelloError);

@@ -4,7 +4,7 @@ use super::fork::{ForkError, Safety, fork};
 use super::handle::Process;
 use super::outcome::Outcome;
 use super::siblings::Siblings;
-use crate::channel::Channel;
+use crate::channel::{Channel, Greeting, Peer};
 use crate::error::SystemError;
 use crate::sys::socket::Direction;
 use std::fmt;
@@ -100,12 +100,12 @@ impl<S, R> Child<S, R> {
         let end = Arc::downgrade(ours.end());
         let mut ours = Some(ours);
         let process = fork(safety, Some(end), || drop(ours.take()), move || child(theirs))?;
-        Ok(Child::new(ours.unwrap_or_else(|| unreachable!("taken in the child only")), process, Pipes::default()))
+        Ok(Child::new(ours.unwrap_or_else(|| unreachable!("taken in the child only")), process, Pipes::default(), None))
     }
 
-    /// A child that has just been started. Its channel ends when it does.
-    pub(super) fn new(channel: Channel<S, R>, process: Process, pipes: Pipes) -> Child<S, R> {
-        process.watched_by(channel.end());
+    /// A child that has just been started, and, if it is another program, the greeting that it will find. Its channel ends when it does.
+    pub(super) fn new(channel: Channel<S, R>, process: Process, pipes: Pipes, greeting: Option<Greeting>) -> Child<S, R> {
+        channel.end().know(Peer::new(process.shared_pidfd(), greeting));
         Child { channel, process, pipes }
     }
 

@@ -1,7 +1,7 @@
 //! A process that this one started: its number, its pidfd, and how it ended.
 
 use super::outcome::{Outcome, PanicReport};
-use crate::channel::{End, Receiver};
+use crate::channel::Receiver;
 use crate::error::SystemError;
 use crate::sys::poll::{self, Interest};
 use crate::sys::process::{self, Ended, Pid, Target};
@@ -65,9 +65,9 @@ impl Process {
         self.on_drop = on_drop;
     }
 
-    /// Makes the parent's end of the channel end when the process does.
-    pub(super) fn watched_by(&self, end: &End) {
-        self.pidfd.iter().for_each(|pidfd| end.watch(Arc::clone(pidfd)));
+    /// The pidfd, for the parent's end of the channel, which ends when the process does.
+    pub(super) fn shared_pidfd(&self) -> Option<Arc<OwnedFd>> {
+        self.pidfd.clone()
     }
 
     /// Waits until the process has ended. Its end of a channel is untouched: if the child waits for the end of it, close yours first,

@@ -6,14 +6,14 @@
 
 use super::environment::{CHANNEL, PANICS, VARIABLE, parse};
 use super::panic;
-use crate::channel::{Channel, Sender};
+use crate::channel::{Channel, Hello, Sender};
 use crate::codec::field::Message;
-use crate::error::{AdoptFault, SystemError};
+use crate::error::{AdoptFault, Fault, HelloError, SystemError};
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Why there is no inherited descriptor of this name to be had.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,9 @@ pub enum InheritError {
     /// It is here, and cannot be an end of a channel.
     #[error("the inherited descriptor cannot be an end of a channel")]
     Adopt(#[from] AdoptFault),
+    /// The parent does not speak this program's language: its message types are others, for example.
+    #[error(transparent)]
+    Hello(#[from] HelloError),
     /// A system call failed.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -62,6 +65,7 @@ impl From<InheritError> for io::Error {
                 ErrorKind::NotFound
             }
             InheritError::Malformed { .. } | InheritError::Adopt(_) => ErrorKind::InvalidData,
+            InheritError::Hello(error) => error.kind(),
             InheritError::System(error) => error.source.kind(),
         };
         io::Error::new(kind, error)
@@ -74,7 +78,8 @@ impl From<InheritError> for io::Error {
 /// From here on a panic of the main thread is also reported to the parent, by a hook in front of the one that is there now, and the
 /// inherited descriptors are closed to programs that this one starts.
 ///
-/// The types are those of the parent the other way round: what it sends as `S` is received here as `R`.
+/// The types are those of the parent the other way round: what it sends as `S` is received here as `R`. The parent has said hello before this
+/// program began, so this does not wait; the types of both are compared.
 ///
 /// # Errors
 ///
@@ -82,6 +87,8 @@ impl From<InheritError> for io::Error {
 /// - [`InheritError::Taken`]: it was called before.
 /// - [`InheritError::NotInherited`]: the program *around* this one was started with a channel.
 /// - [`InheritError::Malformed`], [`InheritError::Unknown`], [`InheritError::Adopt`]: whoever wrote the variable is not this library.
+/// - [`InheritError::Hello`]: the parent has sent something else than its hello, or nothing for 10 seconds, or its message types are not
+///   these. Then the parent learns of it too, and each says where the types differ first.
 /// - [`InheritError::System`]: what the kernel says.
 ///
 /// ```no_run
@@ -100,9 +107,21 @@ impl From<InheritError> for io::Error {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn inherited<S: Message, R: Message>() -> Result<Channel<S, R>, InheritError> {
-    let fd = take(CHANNEL)?;
-    // Between programs both sides say who they are first; this is where this side would.
-    Ok(Channel::try_from(fd).map_err(|error| error.source)?)
+    inherited_with(Hello::new())
+}
+
+/// The same with limits of its own, and another time to wait for the parent's hello.
+///
+/// # Errors
+///
+/// As [`inherited`].
+pub fn inherited_with<S: Message, R: Message>(hello: Hello) -> Result<Channel<S, R>, InheritError> {
+    let channel = Channel::try_from(take(CHANNEL)?).map_err(|error| error.source)?;
+    channel.meet(&hello).map_err(|error| match error {
+        Fault::Hello(error) => error.into(),
+        Fault::System(error) => error.into(),
+        other => HelloError::Malformed(Arc::new(other)).into(),
+    })
 }
 
 /// A further descriptor that the parent has passed under this name, by [`Spawn::pass_fd`](super::Spawn::pass_fd). Each once.

@@ -18,6 +18,6 @@ mod spawn;
 pub use child::{Child, ForkedProcess};
 pub use fork::ForkError;
 pub use handle::Process;
-pub use inherit::{InheritError, inherited, inherited_fd};
+pub use inherit::{InheritError, inherited, inherited_fd, inherited_with};
 pub use outcome::{JoinError, Outcome, PanicReport};
 pub use spawn::{CommandExt, Spawn, SpawnError};

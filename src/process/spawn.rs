@@ -7,7 +7,7 @@ use super::child::{Child, Pipes};
 use super::environment::{self, CHANNEL, PANICS, VARIABLE};
 use super::handle::{OnDrop, Process};
 use super::siblings::Siblings;
-use crate::channel::{Channel, one_way};
+use crate::channel::{Channel, Hello, one_way};
 use crate::codec::field::Message;
 use crate::error::SystemError;
 use crate::sys::apart::{self, Started};
@@ -104,7 +104,15 @@ pub trait CommandExt: sealed::Sealed {
 
 impl CommandExt for Command {
     fn with_channel<S: Message, R: Message>(&mut self) -> Spawn<'_, S, R> {
-        Spawn { command: self, passed: Vec::new(), die_with_parent: false, own_group: false, on_drop: OnDrop::Kill, messages: PhantomData }
+        Spawn {
+            command: self,
+            passed: Vec::new(),
+            hello: Hello::new(),
+            die_with_parent: false,
+            own_group: false,
+            on_drop: OnDrop::Kill,
+            messages: PhantomData,
+        }
     }
 }
 
@@ -137,6 +145,7 @@ mod sealed {
 pub struct Spawn<'a, S, R> {
     command: &'a mut Command,
     passed: Vec<(String, OwnedFd)>,
+    hello: Hello,
     die_with_parent: bool,
     own_group: bool,
     on_drop: OnDrop,
@@ -150,6 +159,12 @@ impl<S: Message, R: Message> Spawn<'_, S, R> {
     /// `name` is of ASCII letters, digits, `_`, `-` and `.`; `channel` and `panics` are taken.
     pub fn pass_fd(mut self, name: impl Into<String>, fd: impl Into<OwnedFd>) -> Self {
         self.passed.push((name.into(), fd.into()));
+        self
+    }
+
+    /// Sets the limits of this end, and how long the program has to say hello.
+    pub fn hello(mut self, hello: Hello) -> Self {
+        self.hello = hello;
         self
     }
 
@@ -189,7 +204,8 @@ impl<S: Message, R: Message> Spawn<'_, S, R> {
     pub fn spawn(self) -> Result<Child<S, R>, SpawnError> {
         Process::reap_detached();
         let passed = names_and_numbers(self.passed)?;
-        let (ours, theirs) = Channel::<S, R>::two_way()?;
+        let (mut ours, theirs) = Channel::<S, R>::two_way()?;
+        let greeting = ours.greet(&self.hello)?;
         let (report_to, reports) = one_way()?;
         let own = [(CHANNEL, theirs.as_fd()), (PANICS, report_to.as_fd())];
         let inherited: Vec<_> = own.into_iter().chain(passed.iter().map(|(name, fd)| (name.as_str(), fd.as_fd()))).collect();
@@ -204,8 +220,7 @@ impl<S: Message, R: Message> Spawn<'_, S, R> {
         // A later fork must not keep this end open.
         Siblings::lock().add(Arc::downgrade(ours.end()));
         let pipes = Pipes { stdin: stdin.map(Into::into), stdout: stdout.map(Into::into), stderr: stderr.map(Into::into) };
-        // Between programs both sides say who they are first; this is where this side would.
-        Ok(Child::new(ours, process, pipes))
+        Ok(Child::new(ours, process, pipes, Some(greeting)))
     }
 }
 

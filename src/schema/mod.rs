@@ -13,6 +13,7 @@ mod tree;
 
 pub use constant::Schema;
 pub use difference::{Difference, first_difference};
+pub(crate) use shown::name as shown_name;
 pub use tree::Tree;
 
 use std::any::TypeId;

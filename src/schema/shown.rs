@@ -11,7 +11,7 @@ const TYPE: usize = 240;
 const DEPTH: usize = 6;
 
 /// A name without control characters, quotes or more length than an error has room for.
-pub(super) fn name(name: &str) -> String {
+pub(crate) fn name(name: &str) -> String {
     let mut shown: String = name.chars().take(NAME).flat_map(char::escape_debug).collect();
     if name.chars().nth(NAME).is_some() {
         shown.push('…');

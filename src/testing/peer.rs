@@ -1,9 +1,10 @@
 //! The other end of a channel, without types: it says what it is told to.
 
-use crate::channel::{Channel, Receiver, Sender};
+use crate::channel::{Channel, Hello, Peer, Receiver, Sender};
+use crate::codec::field::Message;
 use crate::error::AdoptError;
 use crate::socket::{Family, Protocol, RawPacket, Socket, SocketType, socketpair};
-use crate::wire::{BLOB_ENTRY, Header};
+use crate::wire::{BLOB_ENTRY, Header, Kind};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -53,6 +54,18 @@ impl RawPeer {
         RawPeer::of()
     }
 
+    /// An end that expects a hello, as a parent's does of the program that it has started, and its peer, which finds the end's own hello.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn of_program<S: Message, R: Message>(hello: Hello) -> io::Result<(RawPeer, Channel<S, R>)> {
+        let (peer, mut end) = RawPeer::of_channel::<S, R>()?;
+        let greeting = end.greet(&hello)?;
+        end.end().know(Peer::new(None, Some(greeting)));
+        Ok((peer, end))
+    }
+
     fn of<E: TryFrom<OwnedFd, Error = AdoptError>>() -> io::Result<(RawPeer, E)> {
         let (socket, theirs) = socketpair(Family::Unix, SocketType::SeqPacket, Protocol::None)?;
         Ok((RawPeer { socket }, E::try_from(theirs.into())?))
@@ -91,7 +104,8 @@ impl AsFd for RawPeer {
 /// The bytes of a well-formed packet: header, body, blob table, blobs. `descriptors` is how many its header announces.
 #[must_use]
 pub fn packet(body: &[u8], blobs: &[&[u8]], descriptors: u16) -> Vec<u8> {
-    let header = Header { descriptors, blobs: u16::try_from(blobs.len()).unwrap_or(u16::MAX), body: body.len() as u64 };
+    let header =
+        Header { kind: Kind::Message, descriptors, blobs: u16::try_from(blobs.len()).unwrap_or(u16::MAX), body: body.len() as u64 };
     let table = blobs.iter().map(|blob| (blob.len() as u64).to_le_bytes());
     let mut packet = header.encode().to_vec();
     packet.extend_from_slice(body);

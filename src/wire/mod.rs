@@ -13,11 +13,22 @@ pub(crate) const HEADER: usize = 16;
 pub(crate) const BLOB_ENTRY: usize = 8;
 
 const VERSION: u8 = 1;
-const KIND_MESSAGE: u8 = 1;
+
+/// What a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One value.
+    Message = 1,
+    /// What a program says of itself, ahead of everything else.
+    Hello = 2,
+    /// The schemas of both message types, where those of two hellos differ.
+    Schemas = 3,
+}
 
 /// What stands before the body of every packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
+    pub(crate) kind: Kind,
     /// Descriptors in the packet's control message.
     pub(crate) descriptors: u16,
     /// Entries in the blob table.
@@ -31,18 +42,19 @@ impl Header {
         let [d0, d1] = self.descriptors.to_le_bytes();
         let [b0, b1] = self.blobs.to_le_bytes();
         let [l0, l1, l2, l3, l4, l5, l6, l7] = self.body.to_le_bytes();
-        [VERSION, KIND_MESSAGE, 0, 0, d0, d1, b0, b1, l0, l1, l2, l3, l4, l5, l6, l7]
+        [VERSION, self.kind as u8, 0, 0, d0, d1, b0, b1, l0, l1, l2, l3, l4, l5, l6, l7]
     }
 
-    pub(crate) fn decode(bytes: [u8; HEADER]) -> Result<Header, ProtocolError> {
+    /// Reads the header of a packet that is to be of this kind.
+    pub(crate) fn decode(bytes: [u8; HEADER], expected: Kind) -> Result<Header, ProtocolError> {
         let [version, kind, f0, f1, d0, d1, b0, b1, l0, l1, l2, l3, l4, l5, l6, l7] = bytes;
         let flags = u16::from_le_bytes([f0, f1]);
         let blobs = u16::from_le_bytes([b0, b1]);
         if version != VERSION {
             return Err(ProtocolError::Version { expected: VERSION, found: version });
         }
-        if kind != KIND_MESSAGE {
-            return Err(ProtocolError::Kind { found: kind });
+        if kind != expected as u8 {
+            return Err(ProtocolError::Kind { expected: expected as u8, found: kind });
         }
         if flags != 0 {
             return Err(ProtocolError::Flags { found: flags });
@@ -50,7 +62,12 @@ impl Header {
         if usize::from(blobs) > Packet::MAX_BLOBS {
             return Err(ProtocolError::BlobCount { announced: blobs.into(), limit: Packet::MAX_BLOBS });
         }
-        Ok(Header { descriptors: u16::from_le_bytes([d0, d1]), blobs, body: u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]) })
+        Ok(Header {
+            kind: expected,
+            descriptors: u16::from_le_bytes([d0, d1]),
+            blobs,
+            body: u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]),
+        })
     }
 
     /// Finds the parts in `payload`, all that arrived behind the header: the body's length, and each blob's bytes in order.
@@ -92,11 +109,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PLAIN: Header = Header { descriptors: 2, blobs: 0, body: 3 };
+    const PLAIN: Header = Header { kind: Kind::Message, descriptors: 2, blobs: 0, body: 3 };
 
     #[test]
     fn a_header_is_these_bytes() {
-        let header = Header { descriptors: 0x0102, blobs: 3, body: 0x0807_0605_0403_0201 };
+        let header = Header { kind: Kind::Message, descriptors: 0x0102, blobs: 3, body: 0x0807_0605_0403_0201 };
         assert_eq!(header.encode(), [1, 1, 0, 0, 2, 1, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
     }
 
@@ -104,7 +121,8 @@ mod tests {
     fn each_fixed_byte_of_a_header_has_its_own_error() {
         let table = [
             (0, 2, ProtocolError::Version { expected: 1, found: 2 }),
-            (1, 9, ProtocolError::Kind { found: 9 }),
+            (1, 9, ProtocolError::Kind { expected: 1, found: 9 }),
+            (1, 2, ProtocolError::Kind { expected: 1, found: 2 }),
             (2, 1, ProtocolError::Flags { found: 1 }),
             (3, 0x80, ProtocolError::Flags { found: 0x8000 }),
             (6, 65, ProtocolError::BlobCount { announced: 65, limit: 64 }),
@@ -113,13 +131,13 @@ mod tests {
         for (position, byte, error) in table {
             let mut bytes = PLAIN.encode();
             bytes[position] = byte;
-            assert_eq!(Header::decode(bytes), Err(error), "byte {position}");
+            assert_eq!(Header::decode(bytes, Kind::Message), Err(error), "byte {position}");
         }
     }
 
     #[test]
     fn lengths_that_do_not_add_up_are_told_apart() {
-        let found = |blobs, body, payload: &[u8]| Header { descriptors: 0, blobs, body }.parts(payload).map(|(body, _)| body);
+        let found = |blobs, body, payload: &[u8]| Header { descriptors: 0, blobs, body, ..PLAIN }.parts(payload).map(|(body, _)| body);
         assert_eq!(found(0, 3, b"abc"), Ok(3));
         assert_eq!(found(0, 4, b"abc"), Err(ProtocolError::ShortBody { announced: 4, found: 3 }));
         assert_eq!(found(0, 2, b"abc"), Err(ProtocolError::LongBody { announced: 2, found: 3 }));
@@ -132,8 +150,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_is_found_again(descriptors: u16, body: Vec<u8>, blobs in proptest::collection::vec(any::<Vec<u8>>(), 0..5)) {
-            let header = Header { descriptors, blobs: blobs.len() as u16, body: body.len() as u64 };
-            prop_assert_eq!(Header::decode(header.encode()), Ok(header));
+            let header = Header { kind: Kind::Schemas, descriptors, blobs: blobs.len() as u16, body: body.len() as u64 };
+            prop_assert_eq!(Header::decode(header.encode(), Kind::Schemas), Ok(header));
             let table = blobs.iter().flat_map(|blob| (blob.len() as u64).to_le_bytes());
             let payload: Vec<u8> = body.iter().copied().chain(table).chain(blobs.concat()).collect();
             let (length, found) = header.parts(&payload).unwrap();
@@ -143,7 +161,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic_or_find_more_than_there_is(header: [u8; HEADER], payload: Vec<u8>) {
-            if let Ok(header) = Header::decode(header) {
+            if let Ok(header) = Header::decode(header, Kind::Message) {
                 if let Ok((body, blobs)) = header.parts(&payload) {
                     let found: usize = blobs.map(<[u8]>::len).sum();
                     prop_assert_eq!(body + usize::from(header.blobs) * BLOB_ENTRY + found, payload.len());

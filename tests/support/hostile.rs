@@ -36,7 +36,7 @@ pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<Protoc
     let blobs = le(&header[6..8]) as usize;
     match header {
         [version, ..] if *version != 1 => return Some(ProtocolError::Version { expected: 1, found: *version }),
-        [_, kind, ..] if *kind != 1 => return Some(ProtocolError::Kind { found: *kind }),
+        [_, kind, ..] if *kind != 1 => return Some(ProtocolError::Kind { expected: 1, found: *kind }),
         [_, _, low, high, ..] if (*low, *high) != (0, 0) => {
             return Some(ProtocolError::Flags { found: u16::from_le_bytes([*low, *high]) });
         }

@@ -198,6 +198,28 @@ pub(crate) fn put_under(number: i32, with: std::os::fd::BorrowedFd<'_>) {
     assert_eq!(unsafe { libc::dup2(with.as_raw_fd(), number) }, number);
 }
 
+/// This program's end of its channel as a bare socket, as a program in another language would take it.
+pub(crate) fn own_channel() -> breezeway::socket::Socket {
+    use std::os::fd::{FromRawFd, OwnedFd};
+    let variable = env::var("BREEZEWAY_FDS").unwrap();
+    let number = variable.split([' ', '=', ':']).nth(1).unwrap().parse().unwrap();
+    // SAFETY: the parent has passed it to this program, which takes it once.
+    unsafe { OwnedFd::from_raw_fd(number) }.try_into().unwrap()
+}
+
+/// Sets a variable of this process's environment.
+pub(crate) fn set_variable(name: &str, value: &str) {
+    // SAFETY: the only thread of a test's own process.
+    unsafe { env::set_var(name, value) };
+}
+
+/// Ends what this side of a socket sends.
+pub(crate) fn shutdown_writing(socket: std::os::fd::BorrowedFd<'_>) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: a plain call on an open descriptor.
+    assert_eq!(unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_WR) }, 0);
+}
+
 /// Makes what is under a number close-on-exec.
 pub(crate) fn set_cloexec(number: i32) {
     // SAFETY: a plain call.
