@@ -54,6 +54,7 @@ trials!(
     without_pidfds_the_end_is_that_of_the_socket,
     a_later_fork_does_not_keep_a_programs_channel_open,
     a_program_can_die_with_its_parent,
+    dying_with_the_parent_is_not_dying_with_a_thread_of_it,
     without_the_option_it_does_not,
     a_program_can_have_a_process_group_of_its_own,
     a_thousand_programs_leave_nothing;
@@ -736,7 +737,10 @@ fn start_one_and_wait() {
     let spawn = command.with_channel::<Text, Text>();
     let spawn = ["questions", "answers"].into_iter().fold(spawn, |spawn, name| spawn.pass_fd(name, inherited_fd(name).unwrap()));
     let spawn = if std::env::var_os("DIE_WITH_PARENT").is_some() { spawn.die_with_parent() } else { spawn };
-    let child = spawn.spawn().unwrap();
+    // A thread that ends before its program.
+    let from_a_thread = std::env::var_os("FROM_A_THREAD").is_some();
+    let child =
+        if from_a_thread { std::thread::scope(|scope| scope.spawn(|| spawn.spawn()).join().unwrap()) } else { spawn.spawn() }.unwrap();
     parent.send(text(child.id().to_string())).unwrap();
     parent.recv().unwrap_err();
     unreachable!("it is killed first");
@@ -763,6 +767,25 @@ fn is_outlived(command: &mut Command) -> bool {
 fn a_program_can_die_with_its_parent() {
     let _ledger = FdLedger::open().unwrap();
     assert!(!is_outlived(program("start_one_and_wait").env("DIE_WITH_PARENT", "")));
+}
+
+fn dying_with_the_parent_is_not_dying_with_a_thread_of_it() {
+    let _ledger = FdLedger::open().unwrap();
+    assert!(!is_outlived(program("start_one_and_wait").env("DIE_WITH_PARENT", "").env("FROM_A_THREAD", "")));
+    // The thread that stays for it goes with it.
+    let mut command = program("echo");
+    let spawn = command.with_channel::<Text, Text>().die_with_parent();
+    let child = std::thread::scope(|scope| scope.spawn(|| spawn.spawn()).join().unwrap()).unwrap();
+    child.send(text("still there")).unwrap();
+    assert_eq!(child.recv().unwrap(), text("still there"));
+    let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+    assert_eq!(threads(), 2);
+    assert!(child.wait().unwrap().success());
+    while threads() > 1 {
+        std::thread::yield_now();
+    }
+    // The command is what it was.
+    assert!(command.spawn_with_channel::<Text, Text>().unwrap().wait().unwrap().success());
 }
 
 fn without_the_option_it_does_not() {

@@ -9,6 +9,7 @@ mod environment;
 mod fork;
 mod handle;
 mod inherit;
+mod keeper;
 mod outcome;
 mod panic;
 pub mod raw;

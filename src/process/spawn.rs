@@ -6,6 +6,7 @@
 use super::child::{Child, Pipes};
 use super::environment::{self, CHANNEL, PANICS, VARIABLE};
 use super::handle::{OnDrop, Process};
+use super::keeper;
 use super::siblings::Siblings;
 use crate::channel::{Channel, Hello, one_way};
 use crate::codec::field::Message;
@@ -177,9 +178,8 @@ impl<S: Message, R: Message> Spawn<'_, S, R> {
 
     /// Has the kernel kill the program (`SIGKILL`) when this process ends, however it ends.
     ///
-    /// To the kernel the parent is the *thread* that starts the program. If that thread ends earlier, so does the program: call
-    /// [`spawn`](Spawn::spawn) from one that lives as long as the program should, such as the main thread, and not from one that a thread
-    /// pool may end. A program with more rights than its file gives everybody (set-user-ID, capabilities) is not killed (prctl(2),
+    /// To the kernel the parent is the *thread* that starts the program. Where that is not the main thread, a thread of the library starts
+    /// it, and stays until the program has ended. A program with more rights than its file gives everybody (set-user-ID, capabilities) is not killed (prctl(2),
     /// `PR_SET_PDEATHSIG`). What ends every program is its channel: it closes when this process ends.
     pub fn die_with_parent(mut self) -> Self {
         self.die_with_parent = true;
@@ -243,11 +243,11 @@ fn start(command: &mut Command, inherited: &[(&str, BorrowedFd<'_>)], die_with_p
     let _stdio = fd::occupy_stdio().map_err(SystemError::in_call("open"))?;
     let keep: Vec<_> = inherited.iter().map(|(_, fd)| *fd).collect();
     command.env(VARIABLE, environment::format(places));
-    // The kernel takes the thread that starts the program for its parent, so that one must not be a thread that ends at once.
+    // The thread that does that ends at once, and is what the kernel takes for the program's parent.
     let apart = if die_with_parent { None } else { apart::spawn(command, &keep) };
     let started = apart.unwrap_or_else(|| {
         let _armed = exec::arm(command, &keep, die_with_parent);
-        let mut child = command.spawn()?;
+        let mut child = if die_with_parent { keeper::spawn(command) } else { command.spawn() }?;
         let pipes = [child.stdin.take().map(Into::into), child.stdout.take().map(Into::into), child.stderr.take().map(Into::into)];
         Ok(Started { pid: child.id(), pipes: Ok(pipes) })
     });

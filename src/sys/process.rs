@@ -121,6 +121,19 @@ pub(crate) fn wait(target: Target<'_>, block: bool) -> io::Result<Option<Ended>>
     }
 }
 
+/// Waits until a child of this process has ended, and leaves it to be reaped by whoever wants to know how; at once where it has been. `waitid(2)`
+pub(crate) fn stay_until_ended(pid: Pid) {
+    loop {
+        let flags = libc::WEXITED | libc::WNOWAIT;
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: `info` is a siginfo_t that the kernel may write.
+        match check(unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), flags) }) {
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            _ => return,
+        }
+    }
+}
+
 fn waitid(kind: libc::idtype_t, id: libc::c_int, block: bool) -> io::Result<Option<Ended>> {
     let flags = libc::WEXITED | if block { 0 } else { libc::WNOHANG };
     loop {
