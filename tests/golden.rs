@@ -2,6 +2,7 @@
 //! that value is sent as the same bytes. What the vectors cannot cover, a reference implementation of the body format does.
 
 use breezeway::__private::bench;
+use breezeway::socket::{Family, Protocol, SocketType, socketpair};
 use breezeway::testing::RawPeer;
 use breezeway::{Blob, Bytes, Channel, Fd, Message, Receiver, Sender, channel};
 use proptest::prelude::*;
@@ -64,8 +65,12 @@ impl Vectors {
     fn check_by<T: Serialize + DeserializeOwned>(&mut self, name: &str, value: T, compare: impl FnOnce(&T, &T)) {
         let vector = self.take(name);
         let (peer, receiver) = RawPeer::of_receiver::<T>().unwrap();
-        let descriptor = channel::<u8>().unwrap().0;
-        peer.send(&vector.bytes, &vec![descriptor.as_fd(); vector.descriptors]).unwrap();
+        // What travels must be of the right kinds, so it is the value's own.
+        let (mut near, far) = socketpair(Family::Unix, SocketType::SeqPacket, Protocol::None).unwrap();
+        near.send(&value).unwrap();
+        let own = far.receive_packet(4 << 20).unwrap().unwrap().descriptors;
+        assert_eq!(own.len(), vector.descriptors, "{name}");
+        peer.send(&vector.bytes, &own.iter().map(AsFd::as_fd).collect::<Vec<_>>()).unwrap();
         let received = receiver.recv().unwrap_or_else(|error| panic!("{name}: {}", std::error::Error::source(&error).unwrap()));
         compare(&value, &received);
         for value in [value, received] {
@@ -214,12 +219,14 @@ fn every_vector_is_received_and_sent_as_it_is_written() {
     v.check("socket-addr-v4", SocketAddr::from((v4, 8080)));
     v.check("socket-addr-v6", SocketAddr::from((v6, 8080)));
 
+    let directory = tempfile::tempdir().unwrap();
+    let listening = TcpListener::bind((v4, 0)).unwrap();
     v.check_descriptors("file", file());
     v.check_descriptors("owned-fd", OwnedFd::from(file()));
     v.check_descriptors("unix-stream", UnixStream::pair().unwrap().0);
-    v.check_descriptors("unix-listener", UnixListener::from(OwnedFd::from(file())));
+    v.check_descriptors("unix-listener", UnixListener::bind(directory.path().join("socket")).unwrap());
     v.check_descriptors("unix-datagram", UnixDatagram::unbound().unwrap());
-    v.check_descriptors("tcp-stream", TcpStream::from(OwnedFd::from(file())));
+    v.check_descriptors("tcp-stream", TcpStream::connect(listening.local_addr().unwrap()).unwrap());
     v.check_descriptors("tcp-listener", TcpListener::bind((v4, 0)).unwrap());
     v.check_descriptors("udp-socket", UdpSocket::bind((v4, 0)).unwrap());
     v.check_descriptors::<Sender<u8>>("sender", channel().unwrap().0);

@@ -32,6 +32,8 @@ trials!(
     a_full_descriptor_table_loses_one_message_and_no_descriptor,
     as_many_descriptors_as_the_kernel_carries,
     an_end_is_a_connected_seqpacket_socket,
+    a_field_takes_only_the_kind_of_its_type,
+    what_cannot_be_looked_at_is_refused,
     options_switched_on_behind_our_back_change_nothing,
     an_empty_packet_is_no_end_while_the_peer_is_there,
     everything_sent_is_received_before_the_end,
@@ -205,7 +207,7 @@ impl Table {
         self.whole::<u8>("M32", &with(&[1], 1), &with(&[1], 0), DecodeError::DescriptorsUnused { count: 1 });
         self.whole::<Two>("M22", &with(&index(&[0, 1, 2]), 3), &good, DecodeError::TrailingBytes { count: 4 });
         let end = "a connected unix seqpacket socket";
-        let kind = DecodeError::DescriptorKind { index: 1, expected: end };
+        let kind = DecodeError::DescriptorKind { index: 1, expected: end, found: "a file" };
         self.whole::<Of<(File, Option<Sender<u8>>)>>("M33", &with(&[0, 0, 0, 0, 1, 1, 0, 0, 0], 2), &with(&[0; 5], 1), kind);
         let blobs = |indices: &[u32], blobs: &[&[u8]]| packet(&index(indices), blobs, 0);
         type TwoBlobs = Of<(Bytes, Bytes)>;
@@ -383,16 +385,18 @@ fn an_end_is_a_connected_seqpacket_socket() {
     let directory = tempfile::tempdir().unwrap();
     let wrong: [(&str, OwnedFd); 11] = [
         ("a file", some_file().into()),
-        ("a pipe", pipe),
-        ("a directory by O_PATH", path.into()),
-        ("a TCP listener", tcp.into()),
-        ("a TCP stream", tcp_stream.into()),
-        ("an unconnected seqpacket socket", raw::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET)),
-        ("a listening seqpacket socket", listener),
-        ("a stream socket", stream.into()),
-        ("a datagram socket", datagram.into()),
-        ("a stream listener", UnixListener::bind(directory.path().join("socket")).unwrap().into()),
-        ("an unconnected TCP socket", raw::socket(libc::AF_INET, libc::SOCK_STREAM)),
+        ("the reading end of a pipe", pipe),
+        ("a directory", path.into()),
+        ("a listening TCP socket", tcp.into()),
+        ("a TCP socket", tcp_stream.into()),
+        // Never connected.
+        ("a unix seqpacket socket", raw::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET)),
+        // Listening.
+        ("a unix seqpacket socket", listener),
+        ("a unix stream socket", stream.into()),
+        ("a unix datagram socket", datagram.into()),
+        ("a listening unix stream socket", UnixListener::bind(directory.path().join("socket")).unwrap().into()),
+        ("a TCP socket", raw::socket(libc::AF_INET, libc::SOCK_STREAM)),
     ];
     let (theirs, ours) = Channel::<u8, u8>::pair().unwrap();
     let right = OwnedFd::try_from(theirs).unwrap();
@@ -404,8 +408,101 @@ fn an_end_is_a_connected_seqpacket_socket() {
     refuses_wrong_ends::<Receiver<u8>>(&[], &right);
 }
 
+/// One descriptor of each kind, and what keeps it that.
+fn one_of_each() -> (Vec<(&'static str, OwnedFd)>, impl Sized) {
+    let directory = tempfile::tempdir().unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tcp_stream = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+    let [reader, writer] = raw::pipe();
+    let both = OpenOptions::new().read(true).write(true).open(format!("/proc/self/fd/{}", reader.as_raw_fd())).unwrap();
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    let link = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(link).unwrap();
+    let (datagram, other) = UnixDatagram::pair().unwrap();
+    let (stream, peer) = UnixStream::pair().unwrap();
+    let kinds = vec![
+        ("a file", some_file().into()),
+        ("a directory", File::open("/").unwrap().into()),
+        ("a symbolic link", link.into()),
+        ("a character device", File::open("/dev/null").unwrap().into()),
+        ("the reading end of a pipe", reader),
+        ("the writing end of a pipe", writer),
+        ("a pipe that is open for reading and writing", both.into()),
+        ("a TCP socket", tcp_stream.into()),
+        ("a TCP socket", raw::socket(libc::AF_INET6, libc::SOCK_STREAM)),
+        ("a listening TCP socket", tcp.into()),
+        ("a UDP socket", raw::socket(libc::AF_INET, libc::SOCK_DGRAM)),
+        ("a unix stream socket", stream.into()),
+        ("a listening unix stream socket", UnixListener::bind(directory.path().join("socket")).unwrap().into()),
+        ("a unix datagram socket", datagram.into()),
+        ("a unix seqpacket socket", raw::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET)),
+        ("a socket of another kind", raw::socket(libc::AF_NETLINK, libc::SOCK_RAW)),
+        ("a file of no type, such as an eventfd", raw::eventfd()),
+    ];
+    (kinds, (directory, other, peer))
+}
+
+/// M33
+#[allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
+fn a_field_takes_only_the_kind_of_its_type() {
+    let _ledger = FdLedger::open().unwrap();
+    let (kinds, _kept) = one_of_each();
+    let files = ["a file", "a directory", "a symbolic link", "a character device", "a file of no type, such as an eventfd"];
+    let pipes = ["the reading end of a pipe", "the writing end of a pipe", "a pipe that is open for reading and writing"];
+    takes::<File>(&kinds, "a file that is no socket", &[&files[..], &pipes].concat());
+    takes::<UnixStream>(&kinds, "a unix stream socket", &["a unix stream socket"]);
+    takes::<UnixListener>(&kinds, "a listening unix stream socket", &["a listening unix stream socket"]);
+    takes::<UnixDatagram>(&kinds, "a unix datagram socket", &["a unix datagram socket"]);
+    takes::<TcpStream>(&kinds, "a TCP socket", &["a TCP socket"]);
+    takes::<TcpListener>(&kinds, "a listening TCP socket", &["a listening TCP socket"]);
+    takes::<std::net::UdpSocket>(&kinds, "a UDP socket", &["a UDP socket"]);
+    takes::<std::io::PipeReader>(&kinds, "the reading end of a pipe", &[pipes[0], pipes[2]]);
+    takes::<std::io::PipeWriter>(&kinds, "the writing end of a pipe", &[pipes[1], pipes[2]]);
+    takes::<OwnedFd>(&kinds, "", &kinds.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+}
+
+/// A field of the type, and an `Fd` of it, take these of the descriptors and refuse the others.
+fn takes<T>(kinds: &[(&'static str, OwnedFd)], expected: &'static str, taken: &[&str])
+where
+    T: breezeway::__private::Field + AsFd + From<OwnedFd>,
+{
+    taken_by::<Of<T>>(kinds, expected, taken);
+    taken_by::<breezeway::Fd<T>>(kinds, expected, taken);
+}
+
+fn taken_by<T: DeserializeOwned>(kinds: &[(&'static str, OwnedFd)], expected: &'static str, taken: &[&str]) {
+    let (peer, receiver) = RawPeer::of_receiver::<T>().unwrap();
+    let open = FdLedger::open().unwrap();
+    for (found, descriptor) in kinds {
+        peer.send(&packet(&[0; 4], &[], 1), &[descriptor.as_fd()]).unwrap();
+        match receiver.try_recv() {
+            Ok(_) => assert!(taken.contains(found), "{found} taken for {expected}"),
+            Err(TryRecvError::Fault(Fault::Decode(error))) => {
+                assert!(!taken.contains(found), "{found} refused: {error}");
+                assert_eq!(error, DecodeError::DescriptorKind { index: 0, expected, found });
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+        open.check().unwrap();
+    }
+}
+
+/// In a sandbox that forbids to ask what a descriptor is.
+fn what_cannot_be_looked_at_is_refused() {
+    let (peer, receiver) = RawPeer::of_receiver::<Of<UnixStream>>().unwrap();
+    let (any_peer, any) = RawPeer::of_receiver::<Of<OwnedFd>>().unwrap();
+    let (stream, _other) = UnixStream::pair().unwrap();
+    support::forbid(libc::SYS_getsockopt, libc::EPERM);
+    for peer in [&peer, &any_peer] {
+        peer.send(&packet(&[0; 4], &[], 1), &[stream.as_fd()]).unwrap();
+    }
+    let found = "something that this process may not look at";
+    assert_eq!(decode(receiver.try_recv()), DecodeError::DescriptorKind { index: 0, expected: "a unix stream socket", found });
+    assert!(any.try_recv().is_ok());
+}
+
 fn refuses_wrong_ends<E: breezeway::__private::Field + TryFrom<OwnedFd, Error = breezeway::AdoptError>>(
-    wrong: &[(&str, OwnedFd)],
+    wrong: &[(&'static str, OwnedFd)],
     right: &OwnedFd,
 ) {
     let (peer, receiver) = RawPeer::of_receiver::<Of<E>>().unwrap();
@@ -414,8 +511,8 @@ fn refuses_wrong_ends<E: breezeway::__private::Field + TryFrom<OwnedFd, Error = 
         peer.send(&packet(&[0; 4], &[], 1), &[descriptor.as_fd()]).unwrap();
         receiver.try_recv()
     };
-    let error = DecodeError::DescriptorKind { index: 0, expected: "a connected unix seqpacket socket" };
     for (name, descriptor) in wrong {
+        let error = DecodeError::DescriptorKind { index: 0, expected: "a connected unix seqpacket socket", found: name };
         assert_eq!(decode(send(descriptor)), error, "{name}");
         assert!(send(right).is_ok(), "the next message, after {name}");
         open.check().unwrap();

@@ -24,11 +24,12 @@ pub(crate) use hello::Greeting;
 pub(crate) use peer::Peer;
 
 use crate::codec::field::{Field, part};
-use crate::error::SystemError;
+use crate::error::{AdoptError, SystemError};
 use crate::schema::Schema;
 use crate::schema::constant::Kind;
 use serde::{Deserialize, Deserializer, Serializer};
 use std::io;
+use std::os::fd::OwnedFd;
 
 /// A one-way channel for messages of type `T`: what is sent on the [`Sender`] arrives, once and in order, at the [`Receiver`].
 ///
@@ -60,11 +61,10 @@ pub(crate) fn one_way<T>() -> Result<(Sender<T>, Receiver<T>), SystemError> {
 }
 
 /// Where a descriptor in a message must be an end.
-fn take_end<'de, E: TryFrom<std::os::fd::OwnedFd>, D: Deserializer<'de>>(deserializer: D) -> Result<E, D::Error> {
+fn take_end<'de, E: TryFrom<OwnedFd, Error = AdoptError>, D: Deserializer<'de>>(deserializer: D) -> Result<E, D::Error> {
     use crate::codec::frame;
-    use crate::error::DecodeError;
     let (index, descriptor) = frame::take_descriptor(deserializer)?;
-    E::try_from(descriptor).map_err(|_| frame::refuse(DecodeError::DescriptorKind { index, expected: "a connected unix seqpacket socket" }))
+    E::try_from(descriptor).map_err(|error| frame::refuse(index, error.fd, "a connected unix seqpacket socket"))
 }
 
 // An end is a field where its message is one too: the other process must know what comes out of it.

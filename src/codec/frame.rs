@@ -7,11 +7,12 @@
 
 use crate::error::{DecodeError, EncodeError, SendFault};
 use crate::packet::{List, Packet, Slots};
+use crate::sys::kind::Kind;
 use crate::sys::socket;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serializer, de, ser};
 use std::cell::RefCell;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Names a pair of ends within this process and its forks, so that an end can be told from one of another channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,8 +163,24 @@ pub(crate) fn take_descriptor<'de, D: Deserializer<'de>>(deserializer: D) -> Res
     })
 }
 
+/// What a field takes for itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) kind: fn(Kind) -> bool,
+    /// As it is called in an error.
+    pub(crate) name: &'static str,
+}
+
+/// The same where it must be of a kind.
+pub(crate) fn take_kind<'de, D: Deserializer<'de>>(wanted: Wanted, deserializer: D) -> Result<OwnedFd, D::Error> {
+    let (index, descriptor) = take_descriptor(deserializer)?;
+    if (wanted.kind)(Kind::of(descriptor.as_fd())) { Ok(descriptor) } else { Err(refuse(index, descriptor, wanted.name)) }
+}
+
 /// Refuses what was taken, in the frame's own words.
-pub(crate) fn refuse<E: de::Error>(error: DecodeError) -> E {
+pub(crate) fn refuse<E: de::Error>(index: u32, descriptor: OwnedFd, expected: &'static str) -> E {
+    let error = DecodeError::DescriptorKind { index, expected, found: Kind::of(descriptor.as_fd()).as_str() };
+    socket::close_at_once(&[descriptor]);
     match incoming::<(), E>(false, |_| Err(error)) {
         Ok(()) => E::custom(OUTSIDE),
         Err(error) => error,

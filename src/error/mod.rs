@@ -251,12 +251,14 @@ pub enum DecodeError {
         count: usize,
     },
     /// A descriptor that is not what the field wants.
-    #[error("descriptor {index} is not {expected}")]
+    #[error("descriptor {index} is {found}, and {expected} was expected")]
     DescriptorKind {
         /// The index in the body.
         index: u32,
-        /// What the field wants.
+        /// What the field wants, for example `a listening TCP socket`.
         expected: &'static str,
+        /// What it is, in the same words.
+        found: &'static str,
     },
     /// A blob index at or above the number of blobs in the message.
     #[error("blob {index} of {count}")]

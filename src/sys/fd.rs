@@ -28,6 +28,15 @@ pub(crate) fn replace(fd: BorrowedFd<'_>, with: BorrowedFd<'_>) -> io::Result<()
     Ok(())
 }
 
+/// What the kernel says of an open file. `fstat(2)`
+pub(super) fn status(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `stat` is a struct stat that the kernel may write.
+    check(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it is filled in.
+    Ok(unsafe { stat.assume_init() })
+}
+
 /// Where a program finds a descriptor that it inherits: the number, and which file is behind it.
 ///
 /// As text it is `number:device:inode`, in decimal digits.
@@ -39,13 +48,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Where an open descriptor is now, and will be in a program that inherits it. `fstat(2)`
+    /// Where an open descriptor is now, and will be in a program that inherits it.
     pub(crate) fn of(fd: BorrowedFd<'_>) -> io::Result<Place> {
-        let mut stat = MaybeUninit::<libc::stat>::uninit();
-        // SAFETY: `stat` is a struct stat that the kernel may write.
-        check(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
-        // SAFETY: the call succeeded, so it is filled in.
-        let stat = unsafe { stat.assume_init() };
+        let stat = status(fd)?;
         Ok(Place { number: fd.as_raw_fd(), device: stat.st_dev, inode: stat.st_ino })
     }
 

@@ -120,7 +120,7 @@ fn lenient(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn option(fd: BorrowedFd<'_>, name: libc::c_int) -> io::Result<libc::c_int> {
+pub(super) fn option(fd: BorrowedFd<'_>, name: libc::c_int) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: `length` says how large `value` is, and the kernel writes no more than that.

@@ -30,6 +30,15 @@ pub(crate) fn socket(family: libc::c_int, kind: libc::c_int) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
+/// A descriptor of no type in the file system.
+pub(crate) fn eventfd() -> OwnedFd {
+    // SAFETY: a plain call.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    assert!(fd >= 0);
+    // SAFETY: just made, and owned by nobody else.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
 /// Binds a unix socket to a name of the kernel's choosing and listens.
 pub(crate) fn listen(socket: &OwnedFd) {
     let family = libc::AF_UNIX as libc::sa_family_t;

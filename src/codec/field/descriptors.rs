@@ -1,9 +1,11 @@
-//! Descriptors: files and sockets of the standard library, and [`Fd`] for types with plain serde derives.
+//! Descriptors: files and sockets of the standard library, and [`Fd`] for types with plain serde derives. What arrives is looked at: a field takes
+//! only what its type is for.
 
 use super::{Field, Message};
-use crate::codec::frame;
+use crate::codec::frame::{self, Wanted};
 use crate::schema::Schema;
-use crate::schema::constant::{Child, Kind};
+use crate::schema::constant::{self as schema, Child};
+use crate::sys::kind::Kind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::any::TypeId;
 use std::fmt;
@@ -16,46 +18,71 @@ macro_rules! last {
     ($first:ident $($more:ident)+) => { last!($($more)+) };
 }
 
+/// A type that owns a descriptor of one kind.
+trait Owner: Field {
+    const WANTED: Wanted;
+}
+
 macro_rules! descriptors {
-    ($($($path:ident)::+),+ $(,)?) => {$(
+    ($($($path:ident)::+: $name:literal if $kind:expr;)+) => {$(
+        impl Owner for $($path)::+ {
+            const WANTED: Wanted = Wanted { kind: $kind, name: $name };
+        }
+
         impl Field for $($path)::+ {
-            const SCHEMA: Schema = Schema::new::<Self>("", Kind::Descriptor(last!($($path)+)));
+            const SCHEMA: Schema = Schema::new::<Self>("", schema::Kind::Descriptor(last!($($path)+)));
 
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 frame::put_descriptor(self.as_fd(), serializer)
             }
 
             fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                frame::take_descriptor(deserializer).map(|(_, descriptor)| descriptor.into())
+                frame::take_kind(Self::WANTED, deserializer).map(Into::into)
             }
         }
     )+};
 }
 
-descriptors!(
-    std::fs::File,
-    OwnedFd,
-    std::os::unix::net::UnixStream,
-    std::os::unix::net::UnixListener,
-    std::os::unix::net::UnixDatagram,
-    std::net::TcpStream,
-    std::net::TcpListener,
-    std::net::UdpSocket,
-);
+descriptors! {
+    std::fs::File: "a file that is no socket" if |kind| !kind.is_socket() && kind != Kind::Unknown;
+    std::os::unix::net::UnixStream: "a unix stream socket" if |kind| kind == Kind::UnixStream;
+    std::os::unix::net::UnixListener: "a listening unix stream socket" if |kind| kind == Kind::UnixListener;
+    std::os::unix::net::UnixDatagram: "a unix datagram socket" if |kind| kind == Kind::UnixDatagram;
+    std::net::TcpStream: "a TCP socket" if |kind| kind == Kind::TcpStream;
+    std::net::TcpListener: "a listening TCP socket" if |kind| kind == Kind::TcpListener;
+    std::net::UdpSocket: "a UDP socket" if |kind| kind == Kind::UdpSocket;
+}
+
+/// Any descriptor at all.
+impl Field for OwnedFd {
+    const SCHEMA: Schema = Schema::new::<Self>("", schema::Kind::Descriptor("OwnedFd"));
+
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        frame::put_descriptor(self.as_fd(), serializer)
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        frame::take_descriptor(deserializer).map(|(_, descriptor)| descriptor)
+    }
+}
 
 #[cfg(std_pipe)]
 #[allow(clippy::incompatible_msrv, reason = "`std_pipe` says that they are there")]
 mod pipes {
     use super::*;
-    descriptors!(std::io::PipeReader, std::io::PipeWriter);
+    descriptors! {
+        std::io::PipeReader: "the reading end of a pipe" if |kind| matches!(kind, Kind::PipeReader | Kind::PipeBoth);
+        std::io::PipeWriter: "the writing end of a pipe" if |kind| matches!(kind, Kind::PipeWriter | Kind::PipeBoth);
+    }
 
-    pub(super) const OWNERS: &[Owner] = &[owner::<std::io::PipeReader>(), owner::<std::io::PipeWriter>()];
+    pub(super) const OWNERS: &[Known] = &[known::<std::io::PipeReader>(), known::<std::io::PipeWriter>()];
 }
 
 /// A descriptor in a type with plain serde derives, or as a whole message: `Channel<Fd<File>>`.
 ///
 /// `T` is any type that owns one descriptor and can be made of one: `File`, `OwnedFd`, `TcpListener`, … Serialising duplicates the
-/// descriptor; it can only be serialised to a channel, and any other serializer gets an error that says so. What arrives is close-on-exec.
+/// descriptor; it can only be serialised to a channel, and any other serializer gets an error that says so. What arrives is close-on-exec, and
+/// for a type of the standard library it is of that kind: a `Fd<TcpListener>` is a listening TCP socket, a `Fd<File>` is no socket.
 ///
 /// ```
 /// use breezeway::{Fd, channel};
@@ -112,14 +139,18 @@ impl<T: AsFd + From<OwnedFd>> Serialize for Fd<T> {
     }
 }
 
-impl<'de, T: From<OwnedFd>> Deserialize<'de> for Fd<T> {
+impl<'de, T: From<OwnedFd> + 'static> Deserialize<'de> for Fd<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Fd<T>, D::Error> {
-        frame::take_descriptor(deserializer).map(|(_, descriptor)| Fd(descriptor.into()))
+        let descriptor = match known_as::<T>() {
+            Some((_, _, wanted)) => frame::take_kind(*wanted, deserializer)?,
+            None => frame::take_descriptor(deserializer)?.1,
+        };
+        Ok(Fd(descriptor.into()))
     }
 }
 
 impl<T: AsFd + From<OwnedFd> + 'static> Field for Fd<T> {
-    const SCHEMA: Schema = Schema::new::<Self>("", Kind::Same(Child::Of(owned_by::<T>)));
+    const SCHEMA: Schema = Schema::new::<Self>("", schema::Kind::Same(Child::Of(owned_by::<T>)));
 
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Serialize::serialize(self, serializer)
@@ -130,31 +161,34 @@ impl<T: AsFd + From<OwnedFd> + 'static> Field for Fd<T> {
     }
 }
 
-/// A type that owns a descriptor, and what it looks like on the wire.
-type Owner = (fn() -> TypeId, fn() -> &'static Schema);
+/// A type that owns a descriptor, what it looks like on the wire, and what it takes.
+type Known = (fn() -> TypeId, fn() -> &'static Schema, Wanted);
 
-const fn owner<T: Field>() -> Owner {
-    (TypeId::of::<T>, T::node)
+const fn known<T: Owner>() -> Known {
+    (TypeId::of::<T>, T::node, T::WANTED)
 }
 
-const OWNERS: &[Owner] = &[
-    owner::<std::fs::File>(),
-    owner::<std::os::unix::net::UnixStream>(),
-    owner::<std::os::unix::net::UnixListener>(),
-    owner::<std::os::unix::net::UnixDatagram>(),
-    owner::<std::net::TcpStream>(),
-    owner::<std::net::TcpListener>(),
-    owner::<std::net::UdpSocket>(),
+const OWNERS: &[Known] = &[
+    known::<std::fs::File>(),
+    known::<std::os::unix::net::UnixStream>(),
+    known::<std::os::unix::net::UnixListener>(),
+    known::<std::os::unix::net::UnixDatagram>(),
+    known::<std::net::TcpStream>(),
+    known::<std::net::TcpListener>(),
+    known::<std::net::UdpSocket>(),
 ];
 
-/// The schema of what an [`Fd`] holds: of a type of the standard library its own, of any other that of a descriptor that may be anything.
-fn owned_by<T: 'static>() -> &'static Schema {
+fn known_as<T: 'static>() -> Option<&'static Known> {
     #[cfg(std_pipe)]
     let pipes = pipes::OWNERS;
     #[cfg(not(std_pipe))]
-    let pipes: &[Owner] = &[];
-    let found = OWNERS.iter().chain(pipes).find(|(id, _)| id() == TypeId::of::<T>());
-    found.map_or_else(OwnedFd::node, |(_, schema)| schema())
+    let pipes: &[Known] = &[];
+    OWNERS.iter().chain(pipes).find(|(id, ..)| id() == TypeId::of::<T>())
+}
+
+/// The schema of what an [`Fd`] holds: of a type of the standard library its own, of any other that of a descriptor that may be anything.
+fn owned_by<T: 'static>() -> &'static Schema {
+    known_as::<T>().map_or_else(OwnedFd::node, |(_, schema, _)| schema())
 }
 
 impl<T: AsFd + From<OwnedFd> + 'static> Message for Fd<T> {
