@@ -2,8 +2,8 @@
 //!
 //! A program starts its worker program, which is this one in another role, and shows every way in which that can end.
 
-use breezeway::Message;
 use breezeway::process::{Child, CommandExt, inherited};
+use breezeway::{Message, RecvError};
 use std::env;
 use std::error::Error;
 use std::fs::File;
@@ -33,8 +33,10 @@ enum Report {
 type Worker = Child<Job, Report>;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    if env::args().nth(1).as_deref() == Some("worker") {
-        return work();
+    match env::args().nth(1).as_deref() {
+        Some("worker") => return work(),
+        Some("old worker") => return old::work(),
+        _ => {}
     }
 
     let worker = start()?;
@@ -63,10 +65,42 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     println!("it {}", worker.wait()?);
 
+    // One that was built from other types than these: both programs say so, and where they differ.
+    let worker = Command::new(env::current_exe()?).arg("old worker").stderr(Stdio::null()).spawn_with_channel::<Job, Report>()?;
+    match worker.recv() {
+        Err(RecvError::Fault(fault)) => println!("a worker of another version: {fault}"),
+        Err(RecvError::Closed) | Ok(_) => println!("a worker of another version was not noticed"),
+    }
+    println!("it {}", worker.wait()?);
+
     if let Err(error) = Command::new("/nowhere/worker").spawn_with_channel::<Job, Report>() {
         println!("a program that is missing: {error}: {}", error.source().ok_or("a reason")?);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the worker was, once.
+mod old {
+    use super::{Message, Report};
+    use breezeway::process::inherited;
+    use std::error::Error;
+    use std::fs::File;
+    use std::process::ExitCode;
+
+    #[derive(Message)]
+    #[allow(dead_code, reason = "it gets no jobs")]
+    enum Job {
+        Count { file: File, from: u64 },
+        Exit(u8),
+        Panic,
+        Sleep,
+    }
+
+    pub(super) fn work() -> Result<ExitCode, Box<dyn Error>> {
+        let parent = inherited::<Report, Job>()?;
+        parent.recv()?;
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 fn start() -> Result<Worker, Box<dyn Error>> {
