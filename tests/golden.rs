@@ -71,7 +71,7 @@ impl Vectors {
         let own = far.receive_packet(4 << 20).unwrap().unwrap().descriptors;
         assert_eq!(own.len(), vector.descriptors, "{name}");
         peer.send(&vector.bytes, &own.iter().map(AsFd::as_fd).collect::<Vec<_>>()).unwrap();
-        let received = receiver.recv().unwrap_or_else(|error| panic!("{name}: {}", std::error::Error::source(&error).unwrap()));
+        let received = receiver.recv().unwrap_or_else(|error| panic!("{name}: {error}"));
         compare(&value, &received);
         for value in [value, received] {
             let (peer, sender) = RawPeer::of_sender::<T>().unwrap();

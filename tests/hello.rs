@@ -7,7 +7,7 @@ mod support;
 
 use breezeway::process::{Child, CommandExt, InheritError, inherited, inherited_with};
 use breezeway::socket::{Family, Protocol, Socket, SocketType, socketpair};
-use breezeway::testing::{FdLedger, packet};
+use breezeway::testing::{FdLedger, RawPeer, packet};
 use breezeway::{
     Channel, EncodeError, Fault, Hello, HelloError, IntoFdError, Limits, Message, ProtocolError, RecvError, RecvTimeoutError, SendError,
     SendFault, TryRecvError, TypeMismatch, channel,
@@ -37,7 +37,17 @@ trials!(
     the_smaller_limits_hold_for_both,
     an_end_that_waits_for_a_hello_stays_where_it_is,
     waiting_for_a_hello_ends_in_time,
-    after_the_hello_a_message_is_one_system_call;
+    after_the_hello_a_message_is_one_system_call,
+    a_send_that_waits_for_room_ends_with_the_meeting,
+    nothing_is_sent_to_a_program_of_other_types,
+    looking_takes_a_few_packets_at_a_time,
+    junk_ends_in_time,
+    schemas_that_find_no_room_are_sent_later,
+    what_has_ended_stays_ended,
+    a_failed_meeting_is_the_end_for_both,
+    own_limits_cannot_be_raised_later,
+    who_does_not_listen_goes_on_sending,
+    a_parent_that_only_waits_names_the_difference_too;
     programs: speak, meet
 );
 
@@ -81,6 +91,10 @@ fn send(socket: &Socket, bytes: &[u8]) -> bool {
 const LISTEN: &str = "listen";
 /// Go on with the next packet again and again, until nobody listens any more.
 const FLOOD: &str = "flood";
+/// Send the next packet every now and then, until nobody listens any more.
+const TRICKLE: &str = "trickle";
+/// Do nothing any more, and listen to nobody.
+const HOLD: &str = "hold";
 /// End at once, instead of when the other end does.
 const END: &str = "end";
 
@@ -95,6 +109,15 @@ fn speak() {
                 let bytes = bytes(&arguments.next().unwrap());
                 while send(&socket, &bytes) {}
             }
+            TRICKLE => {
+                let bytes = bytes(&arguments.next().unwrap());
+                while send(&socket, &bytes) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+            HOLD => loop {
+                std::thread::park();
+            },
             END => return,
             digits => {
                 let _ = send(&socket, &bytes(digits));
@@ -346,7 +369,7 @@ fn a_mismatch_without_schemas_is_told_by_fingerprints() {
     let here = u32::fingerprint();
     let expected = format!(
         "`u32` as it is sent here is not `Another\\n` as it is received there: \
-         fingerprint {here:016x} here, 0000000000000002 there, whose schema did not come"
+         fingerprint {here:016x} here, 0000000000000002 there, whose schema did not come; and `String` differs too"
     );
     let rubbish = of_kind(SCHEMAS, packet(&[0xff; 100], &[], 0));
     // A schema of the right form that is the very same: the other program's word against its own.
@@ -472,4 +495,182 @@ fn after_the_hello_a_message_is_one_system_call() {
     };
     let [calls] = record([&send_and_receive], |_, _| {});
     assert_eq!(calls.iter().map(|call| call.number).collect::<Vec<_>>(), [libc::SYS_sendmsg, libc::SYS_recvmsg]);
+}
+
+/// Lets this much time pass.
+fn pass(time: Duration) {
+    let (_quiet, nothing) = channel::<()>().unwrap();
+    assert!(nothing.recv_timeout(time).unwrap_err().is_timeout());
+}
+
+/// Sends until it fails.
+fn send_on(child: &Child<u32, String>) -> SendFault {
+    loop {
+        match child.send(1) {
+            Ok(()) => {}
+            Err(SendError::Fault(1, fault)) => return fault,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+fn a_send_that_waits_for_room_ends_with_the_meeting() {
+    let _ledger = FdLedger::open().unwrap();
+    assert_eq!(told(&send_on(&child(&[HOLD], soon()))), SILENT);
+    let fault = send_on(&child(&[&digits(&other_hello()), HOLD], soon()));
+    assert!(matches!(fault, SendFault::Hello(HelloError::Types(_))), "{fault:?}");
+    let fault = send_on(&child(&[LISTEN, LISTEN, &digits(&packet(b"no hello", &[], 0)), HOLD], Hello::new()));
+    assert!(matches!(fault, SendFault::Hello(HelloError::Malformed(_))), "{fault:?}");
+}
+
+/// The kinds of the packets that have come.
+fn kinds(peer: &RawPeer) -> Vec<u8> {
+    let mut kinds = Vec::new();
+    while support::queued(peer.as_fd()) > 0 {
+        kinds.push(peer.receive().unwrap().unwrap().bytes[1]);
+    }
+    kinds
+}
+
+/// What an end that means a `u8` each way says when it meets somebody who does not: its schemas.
+fn schemas_of_bytes() -> Vec<u8> {
+    let (peer, end) = RawPeer::of_program::<u8, u8>(Hello::new()).unwrap();
+    peer.send(&other_hello(), &[]).unwrap();
+    assert!(end.try_recv().unwrap_err().is_empty());
+    peer.receive().unwrap();
+    peer.receive().unwrap().unwrap().bytes
+}
+
+fn nothing_is_sent_to_a_program_of_other_types() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, end) = RawPeer::of_program::<u32, String>(Hello::new()).unwrap();
+    end.send(1).unwrap();
+    peer.send(&other_hello(), &[]).unwrap();
+    assert!(end.try_send(2).unwrap_err().is_full(), "until it is known where they differ");
+    assert!(end.send_timeout(3, Duration::from_millis(10)).unwrap_err().is_timeout());
+    assert!(end.try_recv().unwrap_err().is_empty());
+    assert_eq!(kinds(&peer), [HELLO, 1, SCHEMAS]);
+    peer.send(&schemas_of_bytes(), &[]).unwrap();
+    assert!(matches!(end.try_send(4), Err(error) if matches!(error.fault(), Some(SendFault::Hello(_)))));
+    assert!(matches!(end.try_recv(), Err(TryRecvError::Fault(Fault::Hello(_)))));
+    assert_eq!(kinds(&peer), []);
+}
+
+fn looking_takes_a_few_packets_at_a_time() {
+    use calls::{mark, record};
+    let (peer, end) = RawPeer::of_program::<u32, String>(Hello::new()).unwrap();
+    peer.send(&other_hello(), &[]).unwrap();
+    (0..1000).for_each(|_| peer.send(&packet(b"junk", &[], 0), &[]).unwrap());
+    let look = || {
+        for looking in [|end: &Channel<u32, String>| end.try_recv().is_err(), |end: &Channel<u32, String>| end.try_send(1).is_err()] {
+            mark();
+            assert!(looking(&end));
+            mark();
+        }
+    };
+    let [calls] = record([&look], |_, _| {});
+    let taken = calls.iter().filter(|call| call.number == libc::SYS_recvmsg).count();
+    assert!((2..=40).contains(&taken), "{taken} packets by two calls that must not wait");
+}
+
+fn junk_ends_in_time() {
+    let _ledger = FdLedger::open().unwrap();
+    // It would go on for longer than the watchdog has patience.
+    let junk = digits(&packet(b"junk", &[], 0));
+    let fault = failed(&child(&[&digits(&other_hello()), TRICKLE, &junk], soon()));
+    assert!(fault.contains("whose schema did not come"), "{fault}");
+}
+
+fn schemas_that_find_no_room_are_sent_later() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, end) = RawPeer::of_program::<u32, String>(Hello::new()).unwrap();
+    let mut sent = 0;
+    while end.try_send(sent).is_ok() {
+        sent += 1;
+    }
+    peer.send(&other_hello(), &[]).unwrap();
+    peer.send(&schemas_of_bytes(), &[]).unwrap();
+    assert!(end.try_recv().unwrap_err().is_empty(), "the other side has not been told yet");
+    let before = kinds(&peer);
+    assert_eq!((before[0], before.len()), (HELLO, 1 + sent as usize));
+    let Err(RecvError::Fault(Fault::Hello(HelloError::Types(mismatch)))) = end.recv() else { panic!("no mismatch") };
+    assert_eq!(mismatch.difference.as_ref().unwrap().to_string(), "message: u32 here, u8 there");
+    assert_eq!(kinds(&peer), [SCHEMAS]);
+}
+
+fn what_has_ended_stays_ended() {
+    let _ledger = FdLedger::open().unwrap();
+    // A grandchild holds the end, and says nothing.
+    let start = || {
+        std::process::Command::new("sh").args(["-c", "sleep 1000 & exit 0"]).with_channel::<u32, String>().hello(soon()).spawn().unwrap()
+    };
+    let child = start();
+    assert!(child.recv().unwrap_err().is_closed());
+    pass(Duration::from_millis(60));
+    assert!(child.recv().unwrap_err().is_closed(), "and does not turn silent");
+    assert!(child.send(1).unwrap_err().is_closed());
+    assert!(matches!(child.wait_ready(Duration::ZERO), Err(RecvTimeoutError::Closed)));
+    drop(child);
+    // Nobody looks before the time is over.
+    let (channel, mut process) = start().into_parts();
+    assert!(process.wait().unwrap().success());
+    pass(Duration::from_millis(60));
+    assert!(channel.recv().unwrap_err().is_closed());
+    assert!(channel.send(1).unwrap_err().is_closed());
+}
+
+/// M43
+fn a_failed_meeting_is_the_end_for_both() {
+    let _ledger = FdLedger::open().unwrap();
+    for said in [packet(b"no hello", &[], 0), other_hello()] {
+        let (peer, end) = RawPeer::of_program::<u32, String>(soon()).unwrap();
+        peer.send(&said, &[]).unwrap();
+        assert!(end.recv().is_err());
+        assert!(peer.send(&said, &[]).is_err(), "nobody listens");
+        while let Some(packet) = peer.receive().unwrap() {
+            assert_ne!(packet.bytes[1], 1);
+        }
+    }
+}
+
+/// M41
+fn own_limits_cannot_be_raised_later() {
+    let _ledger = FdLedger::open().unwrap();
+    let own = Hello::new().limits(Limits::new().max_message(100));
+    let (peer, end) = RawPeer::of_program::<String, String>(own).unwrap();
+    peer.send(&hello::<String, String>(), &[]).unwrap();
+    let end = end.with_limits(Limits::new());
+    assert!(end.try_recv().unwrap_err().is_empty());
+    assert!(matches!(end.send("x".repeat(93)), Err(SendError::Fault(_, SendFault::TooLarge { size: 101, limit: 100 }))));
+    peer.send(&packet(&[&93_u64.to_le_bytes()[..], &[b'x'; 93]].concat(), &[], 0), &[]).unwrap();
+    assert!(matches!(end.recv(), Err(RecvError::Fault(Fault::TooLarge { limit: 100 }))));
+
+    let (peer, end) = RawPeer::of_program::<OneFile, OneFile>(Hello::new()).unwrap();
+    let peers = hello_of(("OneFile", OneFile::fingerprint()), ("OneFile", OneFile::fingerprint()), 4 << 20, 0);
+    peer.send(&peers, &[]).unwrap();
+    assert!(end.try_recv().is_err_and(|error| error.is_empty()));
+    assert!(matches!(end.send(OneFile(some_file())), Err(SendError::Fault(_, SendFault::TooManyDescriptors { count: 1, limit: 0 }))));
+    peer.send(&packet(&[0; 4], &[], 1), &[some_file().as_fd()]).unwrap();
+    assert!(matches!(end.recv(), Err(RecvError::Fault(Fault::TooManyDescriptors { count: 1, limit: 0 }))));
+}
+
+fn who_does_not_listen_goes_on_sending() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, end) = RawPeer::of_program::<u32, String>(soon()).unwrap();
+    let (sender, receiver) = end.split();
+    drop(receiver);
+    pass(Duration::from_millis(60));
+    sender.send(1).unwrap();
+    assert_eq!(kinds(&peer), [HELLO, 1]);
+}
+
+fn a_parent_that_only_waits_names_the_difference_too() {
+    use std::io::Read;
+    let _ledger = FdLedger::open().unwrap();
+    let mut child = program("meet").arg("10000").stdout(Stdio::piped()).spawn_with_channel::<String, u64>().unwrap();
+    let outcome = child.wait_timeout(Duration::from_secs(5)).unwrap();
+    assert!(outcome.is_some_and(|outcome| outcome.success()));
+    let mut said = String::new();
+    child.take_stdout().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "`u32` as it is sent here is not `u64` as it is received there: message: u32 here, u64 there\n");
 }

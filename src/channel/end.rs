@@ -71,7 +71,7 @@ impl End {
         match self.peer.get() {
             None => self.socket.deliver(message, limits, Some(self.pair), wait),
             Some(peer) => {
-                let limits = peer.limits(self.as_fd(), limits)?;
+                let limits = peer.limits(self.as_fd(), limits, wait)?;
                 let packet = codec::encode(message, &limits, Some(self.pair))?;
                 peer.send(self.as_fd(), wait, |wait| transport::send(self.as_fd(), &packet, wait))
             }
@@ -162,8 +162,12 @@ impl Drop for Half {
     fn drop(&mut self) {
         // Not in a fork of the process that split it: there it is an inherited copy, whose end means nothing.
         if self.split_by.is_some_and(|process| process == std::process::id()) {
+            let receives = matches!(self.direction, Direction::Receive);
+            if let Some(peer) = self.end.peer.get().filter(|_| receives) {
+                peer.stop_listening(self.end.as_fd());
+            }
             self.end.socket.shutdown(self.direction);
-            if matches!(self.direction, Direction::Receive) {
+            if receives {
                 // What is queued would stay until the other half goes, and with it the descriptors in it.
                 self.end.socket.discard_queue();
             }

@@ -88,6 +88,8 @@ const SCHEMAS: Limits = Limits::new().max_message(1 << 20).max_descriptors(0).ma
 /// How many packets may stand between the other program's hello and its schemas: what it sent before it had read ours, and no more than its
 /// queue holds.
 const BETWEEN: usize = 8192;
+/// How long the other program's schemas are waited for where it does not take ours: it sends them at once, when it has read our hello. Chosen, not tuned.
+const SOON: Duration = Duration::from_millis(100);
 
 /// A hello.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +108,7 @@ struct Type {
     fingerprint: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Schemas {
     sends: Tree,
     receives: Tree,
@@ -138,8 +140,22 @@ impl Agreed {
 #[derive(Debug)]
 enum Expected {
     Hello,
-    /// Its schemas, and how many packets have come instead.
-    Schemas(Box<Said>, usize),
+    /// Its types are others: its schemas, and that it takes ours.
+    Schemas(Box<Difference>),
+}
+
+/// The other program's hello, and how far the exchange of schemas has come.
+#[derive(Debug)]
+struct Difference {
+    theirs: Said,
+    /// Ours are on their way, or cannot be.
+    sent: bool,
+    /// Theirs have come, as such or not.
+    come: Option<Option<Schemas>>,
+    /// Packets that have come instead.
+    between: usize,
+    /// No longer than until then.
+    until: Option<Instant>,
 }
 
 /// One end's side of the meeting: what it has said, and what it has heard.
@@ -165,6 +181,8 @@ pub(super) enum Look<'a> {
     Heard,
     /// Nothing has come.
     Nothing,
+    /// Nothing has come, and nothing but schemas may be sent any more; room for them is waited for too where they are not.
+    Differs { sent: bool, until: Option<Instant> },
 }
 
 impl Greeting {
@@ -189,15 +207,25 @@ impl Greeting {
             ours,
             schemas: || Schemas { sends: S::schema().tree(), receives: R::schema().tree() },
             timeout: hello.timeout,
-            deadline: Instant::now().checked_add(hello.timeout),
+            deadline: None,
             expected: Mutex::new(Expected::Hello),
             outcome: OnceLock::new(),
             told: AtomicBool::new(false),
         })
     }
 
+    /// The other program has begun; its time runs.
+    pub(super) fn start_clock(&mut self) {
+        self.deadline = Instant::now().checked_add(self.timeout);
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Whether it is known what came of it.
+    pub(super) fn is_over(&self) -> bool {
+        self.outcome.get().is_some()
     }
 
     /// Whether nobody has been told of the failure before.
@@ -205,42 +233,43 @@ impl Greeting {
         !self.told.swap(true, Ordering::Relaxed)
     }
 
-    /// Takes what has come from the other program, if anything has, without waiting. `last`: nothing more will come.
+    /// Nobody will hear the other program any more: what this end sends is within its own limits, and the other end says whether it fits.
+    pub(super) fn stop_listening(&self) {
+        self.outcome.get_or_init(|| Ok(self.agree(&self.ours)));
+    }
+
+    /// Takes one packet that has come from the other program, without waiting. `ended`: whether the other program has; asked where nothing has
+    /// come in time.
     ///
     /// An error is the socket's: its end before a hello, or a call that failed.
-    pub(super) fn look(&self, socket: BorrowedFd<'_>, last: bool) -> Result<Look<'_>, NotReceived> {
+    pub(super) fn look(&self, socket: BorrowedFd<'_>, ended: impl Fn() -> bool) -> Result<Look<'_>, NotReceived> {
+        if let Some(outcome) = self.outcome.get() {
+            return Ok(Look::Met(outcome));
+        }
         // Two threads may look, one that sends and one that receives.
         let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(outcome) = self.outcome.get() {
             return Ok(Look::Met(outcome));
         }
-        let over = last || self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
         let outcome = match &mut *expected {
             Expected::Hello => match receive(Kind::Hello, socket, &HELLO)? {
                 Came::Packet(packet) => match read(packet) {
                     Ok(theirs) if self.matches(&theirs) => Ok(self.agree(&theirs)),
                     Ok(theirs) => {
-                        // If they cannot be sent, the other program says so without the difference.
-                        let _ = send(Kind::Schemas, socket, &(self.schemas)(), &SCHEMAS);
-                        *expected = Expected::Schemas(Box::new(theirs), 0);
+                        *expected = Expected::Schemas(Box::new(Difference::from(theirs, self.deadline)));
                         return Ok(Look::Heard);
                     }
                     Err(error) => Err(error),
                 },
                 Came::Other(fault) => Err(HelloError::Malformed(Arc::new(fault))),
                 Came::End => return Err(NotReceived::Closed),
-                Came::Nothing if over && !last => Err(HelloError::Silent { waited: self.timeout }),
-                Came::Nothing => return Ok(Look::Nothing),
+                Came::Nothing if !is_over(self.deadline) => return Ok(Look::Nothing),
+                Came::Nothing if ended() => return Err(NotReceived::Closed),
+                Came::Nothing => Err(HelloError::Silent { waited: self.timeout }),
             },
-            Expected::Schemas(theirs, between) => match receive(Kind::Schemas, socket, &SCHEMAS)? {
-                Came::Packet(packet) => Err(self.mismatch(theirs, codec::decode(packet, &SCHEMAS).ok())),
-                // What it sent when it did not know yet.
-                Came::Other(_) if *between < BETWEEN && !over => {
-                    *between += 1;
-                    return Ok(Look::Heard);
-                }
-                Came::Nothing if !over => return Ok(Look::Nothing),
-                Came::Other(_) | Came::Nothing | Came::End => Err(self.mismatch(theirs, None)),
+            Expected::Schemas(difference) => match self.exchange(socket, difference, ended)? {
+                Some(going_on) => return Ok(going_on),
+                None => Err(self.mismatch(difference)),
             },
         };
         if outcome.is_err() {
@@ -248,6 +277,37 @@ impl Greeting {
             let _ = socket::shutdown(socket, Direction::Both);
         }
         Ok(Look::Met(self.outcome.get_or_init(|| outcome)))
+    }
+
+    /// One step of exchanging schemas; `None` when both have them, or never will.
+    fn exchange(&self, socket: BorrowedFd<'_>, state: &mut Difference, ended: impl Fn() -> bool) -> Result<Option<Look<'_>>, NotReceived> {
+        if !state.sent {
+            match send(Kind::Schemas, socket, &(self.schemas)(), &SCHEMAS) {
+                Err(NotSent::Full) => {}
+                Ok(()) => state.sent = true,
+                // It takes no more, or ours are larger than any may be: then its own are there already, or will not come.
+                Err(NotSent::Closed | NotSent::Fault(_)) => {
+                    state.sent = true;
+                    let soon = Instant::now().checked_add(SOON);
+                    state.until = state.until.min(soon).or(soon);
+                }
+            }
+        }
+        let over = is_over(state.until);
+        if state.come.is_none() {
+            match receive(Kind::Schemas, socket, &SCHEMAS)? {
+                Came::Packet(packet) => state.come = Some(codec::decode(packet, &SCHEMAS).ok()),
+                // What it sent when it did not know yet.
+                Came::Other(_) if state.between < BETWEEN && !over => {
+                    state.between += 1;
+                    return Ok(Some(Look::Heard));
+                }
+                Came::Nothing if !over && !ended() => return Ok(Some(Look::Differs { sent: state.sent, until: state.until })),
+                Came::Other(_) | Came::Nothing | Came::End => return Ok(None),
+            }
+        }
+        let more = !state.sent && !over && !ended();
+        Ok(more.then_some(Look::Differs { sent: false, until: state.until }))
     }
 
     fn matches(&self, theirs: &Said) -> bool {
@@ -263,23 +323,34 @@ impl Greeting {
         }
     }
 
-    fn mismatch(&self, theirs: &Said, schemas: Option<Schemas>) -> HelloError {
-        let ours = (self.schemas)();
-        let sent = self.ours.sends.fingerprint != theirs.receives.fingerprint;
-        let (here, there, our_tree, their_tree) = if sent {
-            (&self.ours.sends, &theirs.receives, ours.sends, schemas.map(|schemas| schemas.receives))
-        } else {
-            (&self.ours.receives, &theirs.sends, ours.receives, schemas.map(|schemas| schemas.sends))
-        };
+    fn mismatch(&self, Difference { theirs, come, .. }: &mut Difference) -> HelloError {
+        let (ours, come) = ((self.schemas)(), come.take().flatten());
+        let (their_receives, their_sends) = come.map(|schemas| (schemas.receives, schemas.sends)).unzip();
+        let sent = (&self.ours.sends, &theirs.receives, &ours.sends, their_receives);
+        let received = (&self.ours.receives, &theirs.sends, &ours.receives, their_sends);
+        let differs = |(here, there, ..): &(&Type, &Type, &Tree, Option<Tree>)| here.fingerprint != there.fingerprint;
+        let is_sent = differs(&sent);
+        let ((here, there, our_tree, their_tree), other) = if is_sent { (sent, received) } else { (received, sent) };
         Box::new(TypeMismatch {
             here: here.name.clone(),
             there: schema::shown_name(&there.name),
-            sent,
+            sent: is_sent,
             fingerprints: (here.fingerprint, there.fingerprint),
-            difference: their_tree.and_then(|theirs| schema::first_difference(&our_tree, &theirs)),
+            difference: their_tree.and_then(|theirs| schema::first_difference(our_tree, &theirs)),
+            also: (is_sent && differs(&other)).then(|| other.0.name.clone()),
         })
         .into()
     }
+}
+
+impl Difference {
+    fn from(theirs: Said, until: Option<Instant>) -> Difference {
+        Difference { theirs, sent: false, come: None, between: 0, until }
+    }
+}
+
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 /// What came from the other program, which decides the meeting; what is wrong with the socket does not.

@@ -5,7 +5,7 @@
 //! had sent is in the socket before its pidfd says that it has ended, so the last attempt finds it.
 
 use super::hello::{Agreed, Greeting, Look};
-use crate::error::{Fault, HelloError, SystemError};
+use crate::error::{Fault, HelloError, SendFault, SystemError};
 use crate::limits::Limits;
 use crate::sys::poll::{self, Interest};
 use crate::transport::{NotReceived, NotSent, Wait};
@@ -33,8 +33,12 @@ enum Woken {
     TimeOver,
 }
 
+/// How many packets an operation takes that must not wait, before it says that there is nothing. Chosen, not tuned.
+const AT_ONCE: usize = 16;
+
 impl Peer {
-    pub(crate) fn new(child: Option<Arc<OwnedFd>>, greeting: Option<Greeting>) -> Peer {
+    pub(crate) fn new(child: Option<Arc<OwnedFd>>, mut greeting: Option<Greeting>) -> Peer {
+        greeting.iter_mut().for_each(Greeting::start_clock);
         Peer { child, over: AtomicBool::new(false), greeting }
     }
 
@@ -44,9 +48,20 @@ impl Peer {
         self.child.as_ref().is_some_and(ended)
     }
 
-    /// Whether the other program has not said hello yet, as far as one look can tell.
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Whether the other program has not said hello yet, as far as a look can tell.
     pub(super) fn is_hello_pending(&self, socket: BorrowedFd<'_>) -> bool {
-        self.greeting.as_ref().is_some_and(|greeting| hear(greeting, socket).is_none())
+        self.greeting.as_ref().is_some_and(|greeting| !self.is_over() && self.meet(greeting, socket, Wait::Not).is_err())
+    }
+
+    /// The receiving half of this end goes: after this no hello will be heard.
+    pub(super) fn stop_listening(&self, socket: BorrowedFd<'_>) {
+        if self.is_hello_pending(socket) {
+            self.greeting.iter().for_each(Greeting::stop_listening);
+        }
     }
 
     pub(super) fn receive<T>(
@@ -69,7 +84,7 @@ impl Peer {
             return attempt(&limits, wait);
         }
         let mut ended = false;
-        while !self.over.load(Ordering::Relaxed) {
+        while !self.is_over() {
             match attempt(&limits, Wait::Not) {
                 Err(NotReceived::Empty) if ended => self.over.store(true, Ordering::Relaxed),
                 Err(NotReceived::Empty) => match self.wait(socket, Interest::Read, wait)? {
@@ -83,32 +98,57 @@ impl Peer {
         Err(NotReceived::Closed)
     }
 
-    /// What a message may be that is sent now. A hello that has come is heard, so that who only sends learns of it too.
-    pub(super) fn limits(&self, socket: BorrowedFd<'_>, limits: &Limits) -> Result<Limits, HelloError> {
-        match self.greeting.as_ref().and_then(|greeting| hear(greeting, socket)) {
-            None => Ok(*limits),
-            Some(Ok(agreed)) => Ok(agreed.within(limits)),
-            Some(Err(error)) => Err(error.clone()),
+    /// What a message may be that is sent now. A hello that has come is heard, so that who only sends learns of it too; one that has not is not
+    /// waited for, but nothing is sent to a program whose types are known to be others.
+    pub(super) fn limits(&self, socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<Limits, NotSent> {
+        let Some(greeting) = &self.greeting else { return Ok(*limits) };
+        match self.listen(greeting, socket, wait, false)? {
+            Heard::Met(Ok(agreed)) => Ok(agreed.within(limits)),
+            Heard::Met(Err(error)) => Err(SendFault::Hello(error.clone()).into()),
+            Heard::Nothing => Ok(*limits),
+            Heard::TimeOver => Err(NotSent::Full),
+            Heard::Closed => Err(NotSent::Closed),
         }
     }
 
     pub(super) fn send(&self, socket: BorrowedFd<'_>, wait: Wait, attempt: impl Fn(Wait) -> Result<(), NotSent>) -> Result<(), NotSent> {
-        if self.child.is_none() {
-            return attempt(wait);
-        }
-        while !self.over.load(Ordering::Relaxed) {
+        while !self.is_over() {
+            let pending = self.greeting.as_ref().filter(|greeting| !greeting.is_over());
+            if self.child.is_none() && pending.is_none() {
+                return attempt(wait);
+            }
             match attempt(Wait::Not) {
-                Err(NotSent::Full) => match self.wait(socket, Interest::Write, wait)? {
-                    Woken::Ready => {}
-                    Woken::ChildEnded => return Err(NotSent::Closed),
-                    // The kernel calls a queue writable when three quarters of it are free, and takes a packet long before that.
-                    Woken::TimeOver if matches!(wait, Wait::Until(_)) => return attempt(Wait::Not),
-                    Woken::TimeOver => return Err(NotSent::Full),
-                },
+                Err(NotSent::Full) => {
+                    // What may come is a hello, and that it does not come in time is one answer too.
+                    let (interest, until) = match pending {
+                        Some(greeting) => (Interest::Both, wait.until_at_most(greeting.deadline())),
+                        None => (Interest::Write, wait),
+                    };
+                    match self.wait(socket, interest, until)? {
+                        Woken::Ready => {}
+                        Woken::ChildEnded => return Err(self.why_closed(socket)),
+                        // The kernel calls a queue writable when three quarters of it are free, and takes a packet long before that.
+                        Woken::TimeOver if wait.is_over() && matches!(wait, Wait::Until(_)) => return attempt(Wait::Not),
+                        Woken::TimeOver if wait.is_over() => return Err(NotSent::Full),
+                        Woken::TimeOver => {}
+                    }
+                    if pending.is_some() {
+                        self.limits(socket, &Limits::new(), wait)?;
+                    }
+                }
+                Err(NotSent::Closed) => return Err(self.why_closed(socket)),
                 result => return result,
             }
         }
         Err(NotSent::Closed)
+    }
+
+    /// That the other program is gone, or what it said before it went.
+    fn why_closed(&self, socket: BorrowedFd<'_>) -> NotSent {
+        match self.greeting.as_ref().map(|greeting| self.meet(greeting, socket, Wait::Not)) {
+            Some(Ok(Err(error))) => SendFault::Hello(error.clone()).into(),
+            _ => NotSent::Closed,
+        }
     }
 
     /// Waits for the other program's hello, if one is expected.
@@ -119,23 +159,52 @@ impl Peer {
         }
     }
 
+    /// The same, and what came of it.
     fn meet<'a>(&self, greeting: &'a Greeting, socket: BorrowedFd<'_>, wait: Wait) -> Result<&'a Result<Agreed, HelloError>, NotReceived> {
-        let mut ended = false;
+        match self.listen(greeting, socket, wait, true)? {
+            Heard::Met(outcome) => Ok(outcome),
+            Heard::Nothing | Heard::TimeOver => Err(NotReceived::Empty),
+            Heard::Closed => Err(NotReceived::Closed),
+        }
+    }
+
+    /// Looks for the other program's hello, and waits for it if that is `patient`; for its schemas, where they are due, it waits in any case.
+    fn listen<'a>(&self, greeting: &'a Greeting, socket: BorrowedFd<'_>, wait: Wait, patient: bool) -> Result<Heard<'a>, SystemError> {
+        let (mut ended, mut taken) = (false, 0);
         loop {
-            match greeting.look(socket, ended)? {
-                Look::Met(outcome) => return Ok(outcome),
-                Look::Heard => {}
-                Look::Nothing if ended => {
-                    self.over.store(true, Ordering::Relaxed);
-                    return Err(NotReceived::Closed);
+            if self.is_over() {
+                return Ok(Heard::Closed);
+            }
+            let (interest, until) = match greeting.look(socket, || ended || self.has_ended()) {
+                Ok(Look::Met(outcome)) => return Ok(Heard::Met(outcome)),
+                Ok(Look::Heard) => {
+                    taken += 1;
+                    if taken >= AT_ONCE && wait.is_over() {
+                        return Ok(Heard::TimeOver);
+                    }
+                    continue;
                 }
-                Look::Nothing => match self.wait(socket, Interest::Read, wait.until_at_most(greeting.deadline()))? {
-                    Woken::Ready => {}
-                    Woken::ChildEnded => ended = true,
-                    Woken::TimeOver if wait.is_over() => return Err(NotReceived::Empty),
-                    // The greeting's time is over, which the next look finds.
-                    Woken::TimeOver => {}
-                },
+                Ok(Look::Nothing) if ended => {
+                    self.over.store(true, Ordering::Relaxed);
+                    return Ok(Heard::Closed);
+                }
+                Ok(Look::Nothing) if !patient => return Ok(Heard::Nothing),
+                Ok(Look::Nothing) => (Interest::Read, greeting.deadline()),
+                Ok(Look::Differs { sent, until }) => (if sent { Interest::Read } else { Interest::Both }, until),
+                Err(NotReceived::Closed) => {
+                    self.over.store(true, Ordering::Relaxed);
+                    return Ok(Heard::Closed);
+                }
+                Err(NotReceived::Empty) => return Ok(Heard::TimeOver),
+                Err(NotReceived::Fault(Fault::System(error))) => return Err(error),
+                Err(NotReceived::Fault(_)) => return Ok(Heard::Nothing),
+            };
+            match self.wait(socket, interest, wait.until_at_most(until))? {
+                Woken::Ready => {}
+                Woken::ChildEnded => ended = true,
+                Woken::TimeOver if wait.is_over() => return Ok(Heard::TimeOver),
+                // The greeting's time is over, which the next look finds.
+                Woken::TimeOver => {}
             }
         }
     }
@@ -158,14 +227,10 @@ impl Peer {
     }
 }
 
-/// What the other program's hello came to, if it has come.
-fn hear<'a>(greeting: &'a Greeting, socket: BorrowedFd<'_>) -> Option<&'a Result<Agreed, HelloError>> {
-    loop {
-        match greeting.look(socket, false) {
-            Ok(Look::Met(outcome)) => return Some(outcome),
-            Ok(Look::Heard) => {}
-            // Whatever is wrong with the socket, the operation itself will say.
-            Ok(Look::Nothing) | Err(_) => return None,
-        }
-    }
+/// What listening for a hello came to.
+enum Heard<'a> {
+    Met(&'a Result<Agreed, HelloError>),
+    Nothing,
+    TimeOver,
+    Closed,
 }

@@ -47,7 +47,7 @@ impl HelloError {
 }
 
 /// A message type of which two programs have different ideas.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TypeMismatch {
     /// The type's name in this program.
@@ -60,6 +60,8 @@ pub struct TypeMismatch {
     pub fingerprints: (u64, u64),
     /// Where the types differ first; `None` if the other program has not told its schema.
     pub difference: Option<Difference>,
+    /// The type that goes the other way, by its name in this program, if of that too.
+    pub also: Option<String>,
 }
 
 /// `Job as it is sent here is not Job as it is received there: Job::Scan.name: String here, Vec<u8> there`.
@@ -68,9 +70,17 @@ impl fmt::Display for TypeMismatch {
         let (ours, theirs) = if self.sent { ("sent", "received") } else { ("received", "sent") };
         write!(f, "`{}` as it is {ours} here is not `{}` as it is {theirs} there: ", self.here, self.there)?;
         match (&self.difference, self.fingerprints) {
-            (Some(difference), _) => difference.fmt(f),
-            (None, (here, there)) => write!(f, "fingerprint {here:016x} here, {there:016x} there, whose schema did not come"),
+            (Some(difference), _) => difference.fmt(f)?,
+            (None, (here, there)) => write!(f, "fingerprint {here:016x} here, {there:016x} there, whose schema did not come")?,
         }
+        self.also.iter().try_for_each(|also| write!(f, "; and `{also}` differs too"))
+    }
+}
+
+/// The sentence as well, because a program that ends by an error of `main` shows this.
+impl fmt::Debug for TypeMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TypeMismatch({self})")
     }
 }
 

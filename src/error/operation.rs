@@ -10,17 +10,30 @@ use std::io::{self, ErrorKind};
 macro_rules! send_errors {
     ($($(#[$doc:meta])* $name:ident { $($(#[$condition_doc:meta])* $condition:ident: $text:literal, $kind:ident, $is:ident;)? })+) => {$(
         $(#[$doc])*
-        #[derive(thiserror::Error)]
         pub enum $name<T = ()> {
             $($(#[$condition_doc])*
-            #[error($text)]
             $condition(T),)?
             /// Nobody can receive any more: the other end, and every copy of it, is gone.
-            #[error("the other end of the channel is closed")]
             Closed(T),
             /// The message cannot be sent as it is. The channel goes on.
-            #[error("the message was not sent")]
-            Fault(T, #[source] SendFault),
+            Fault(T, SendFault),
+        }
+
+        impl<T> fmt::Display for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $($name::$condition(_) => f.write_str($text),)?
+                    $name::Closed(_) => f.write_str("the other end of the channel is closed"),
+                    $name::Fault(_, fault) => fault.fmt(f),
+                }
+            }
+        }
+
+        /// The fault speaks for itself: it is what the error says, and its cause is the error's.
+        impl<T> std::error::Error for $name<T> {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                self.fault()?.source()
+            }
         }
 
         impl<T> $name<T> {
@@ -118,7 +131,7 @@ macro_rules! receive_errors {
             #[error("the other end of the channel is closed")]
             Closed,
             /// What arrived is no message of this type, or a system call failed. What came with it is closed, and the next message can be received.
-            #[error("receiving failed")]
+            #[error(transparent)]
             Fault(#[from] Fault),
         }
 

@@ -12,7 +12,7 @@ use std::ops::Deref;
 use std::os::fd::BorrowedFd;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Termination};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A child process, and the parent's end of the channel to it: it sends `S` and receives `R` as a [`Channel`] does.
 ///
@@ -129,6 +129,8 @@ impl<S, R> Child<S, R> {
     /// What `waitid` says.
     pub fn wait(self) -> Result<Outcome, SystemError> {
         let (channel, mut process) = self.into_parts();
+        // A program with other types waits to be told which.
+        let _ = channel.wait_ready(Duration::ZERO);
         // Not only closed: somebody else may hold a copy, and the child must learn of the end all the same.
         channel.end().socket().shutdown(Direction::Both);
         drop(channel);
@@ -144,6 +146,7 @@ impl<S, R> Child<S, R> {
     ///
     /// What `waitid` says.
     pub fn try_wait(&mut self) -> Result<Option<Outcome>, SystemError> {
+        let _ = self.channel.wait_ready(Duration::ZERO);
         self.process.try_wait()
     }
 
@@ -153,7 +156,10 @@ impl<S, R> Child<S, R> {
     ///
     /// As [`Process::wait_timeout`].
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Outcome>, SystemError> {
-        self.process.wait_timeout(timeout)
+        let start = Instant::now();
+        // A program with other types ends when it has been told which, so that is listened to first.
+        let _ = self.channel.wait_ready(timeout);
+        self.process.wait_timeout(timeout.saturating_sub(start.elapsed()))
     }
 
     /// Kills the child with `SIGKILL`. What it sent can still be received.

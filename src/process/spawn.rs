@@ -179,7 +179,7 @@ impl<S: Message, R: Message> Spawn<'_, S, R> {
     /// Has the kernel kill the program (`SIGKILL`) when this process ends, however it ends.
     ///
     /// To the kernel the parent is the *thread* that starts the program. Where that is not the main thread, a thread of the library starts
-    /// it, and stays until the program has ended. A program with more rights than its file gives everybody (set-user-ID, capabilities) is not killed (prctl(2),
+    /// it, and stays until the program has ended; until then this process has threads, and [`Child::spawn`] refuses to fork it. A program with more rights than its file gives everybody (set-user-ID, capabilities) is not killed (prctl(2),
     /// `PR_SET_PDEATHSIG`). What ends every program is its channel: it closes when this process ends.
     pub fn die_with_parent(mut self) -> Self {
         self.die_with_parent = true;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub(crate) enum Interest {
     Read,
     Write,
+    Both,
 }
 
 impl Interest {
@@ -16,6 +17,7 @@ impl Interest {
         match self {
             Interest::Read => libc::POLLIN,
             Interest::Write => libc::POLLOUT,
+            Interest::Both => libc::POLLIN | libc::POLLOUT,
         }
     }
 }

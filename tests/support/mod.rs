@@ -213,6 +213,15 @@ pub(crate) fn set_variable(name: &str, value: &str) {
     unsafe { env::set_var(name, value) };
 }
 
+/// The bytes that wait in a socket to be received.
+pub(crate) fn queued(socket: std::os::fd::BorrowedFd<'_>) -> usize {
+    use std::os::fd::AsRawFd;
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the call writes one int.
+    assert_eq!(unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, &raw mut bytes) }, 0);
+    bytes as usize
+}
+
 /// Ends what this side of a socket sends.
 pub(crate) fn shutdown_writing(socket: std::os::fd::BorrowedFd<'_>) {
     use std::os::fd::AsRawFd;

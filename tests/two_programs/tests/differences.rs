@@ -63,7 +63,9 @@ mod expected {
     /// Where both types differ, each side names the one that it sends.
     pub(super) fn both(subject: &str, here: &str, there: &str) -> Said {
         let (ours, theirs) = subject.split_once('/').unwrap();
-        Some((sentence(ours, "sent", "received", here), sentence(theirs, "sent", "received", there)))
+        let here = format!("{}; and `{theirs}` differs too", sentence(ours, "sent", "received", here));
+        let there = format!("{}; and `{ours}` differs too", sentence(theirs, "sent", "received", there));
+        Some((here, there))
     }
 }
 
