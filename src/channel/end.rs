@@ -1,5 +1,6 @@
 //! What all ends have in common: a socket, whose pair it is of, the child at its other end, and whether it is shared by the halves of a split.
 
+use super::source::Registered;
 use super::watch::Watch;
 use crate::codec::{self, PairId, frame};
 use crate::error::{AdoptError, IntoFdError, SystemError};
@@ -17,6 +18,8 @@ use std::sync::{Arc, OnceLock};
 /// One end's socket.
 #[derive(Debug)]
 pub(crate) struct End {
+    /// Who waits for it. Dropped, and so left, before the socket is.
+    registered: Registered,
     socket: Socket,
     /// The same on both ends of a pair made here, so that an end is not sent over itself. One of its own for an end that came from elsewhere.
     pair: PairId,
@@ -28,18 +31,27 @@ impl End {
     pub(crate) fn pair() -> Result<(End, End), SystemError> {
         let (left, right) = transport::pair()?;
         let pair = new_pair();
-        let end = |fd| End { socket: Socket::connected(fd), pair, watch: OnceLock::new() };
+        let end = |fd| End { registered: Registered::default(), socket: Socket::connected(fd), pair, watch: OnceLock::new() };
         Ok((end(left), end(right)))
     }
 
     pub(crate) fn adopt(fd: OwnedFd) -> Result<End, AdoptError> {
-        Ok(End { socket: Socket::try_from(fd)?, pair: new_pair(), watch: OnceLock::new() })
+        Ok(End { registered: Registered::default(), socket: Socket::try_from(fd)?, pair: new_pair(), watch: OnceLock::new() })
     }
 
     /// From now on this end also ends when the child does whose pidfd this is.
     pub(crate) fn watch(&self, child: Arc<OwnedFd>) {
         // An end has one child, and is told once.
         let _ = self.watch.set(Watch::new(child));
+    }
+
+    /// Its pidfd, if there is such a child.
+    pub(crate) fn child(&self) -> Option<&Arc<OwnedFd>> {
+        self.watch.get().map(Watch::pidfd)
+    }
+
+    pub(crate) fn registered(&self) -> &Registered {
+        &self.registered
     }
 
     /// Whether the peer can no longer receive.
@@ -69,14 +81,19 @@ impl End {
 
     #[inline]
     pub(crate) fn receive<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
-        match self.watch.get() {
+        let result = match self.watch.get() {
             None => self.socket.obtain(limits, wait),
             Some(watch) => watch.receive(self.as_fd(), wait, || self.socket.obtain(limits, Wait::Not)),
+        };
+        if matches!(result, Err(NotReceived::Closed)) {
+            self.registered.leave();
         }
+        result
     }
 
     /// The descriptor itself, or a duplicate where somebody else holds the end too.
     pub(crate) fn into_fd(end: Arc<End>) -> Result<OwnedFd, (Arc<End>, io::Error)> {
+        end.registered.leave();
         match Arc::try_unwrap(end) {
             Ok(end) => Ok(end.socket.into()),
             Err(end) => end.as_fd().try_clone_to_owned().map_err(|error| (end, error)),
@@ -146,8 +163,12 @@ impl Drop for Half {
     fn drop(&mut self) {
         // Not in a fork of the process that split it: there it is an inherited copy, whose end means nothing.
         if self.split_by.is_some_and(|process| process == std::process::id()) {
+            let receives = matches!(self.direction, Direction::Receive);
+            if receives {
+                self.end.registered.leave();
+            }
             self.end.socket.shutdown(self.direction);
-            if matches!(self.direction, Direction::Receive) {
+            if receives {
                 // What is queued would stay until the other half goes, and with it the descriptors in it.
                 self.end.socket.discard_queue();
             }

@@ -8,6 +8,7 @@ mod end;
 mod iter;
 mod receiver;
 mod sender;
+mod source;
 mod verbs;
 mod watch;
 
@@ -15,8 +16,10 @@ pub use duplex::Channel;
 pub use iter::{IntoIter, Iter, TryIter};
 pub use receiver::Receiver;
 pub use sender::Sender;
+pub use source::Source;
 
 pub(crate) use end::End;
+pub(crate) use source::{Registry, Sealed, Waitable};
 
 use crate::codec::field::{Field, part};
 use crate::error::SystemError;

@@ -12,6 +12,8 @@ const MARK: u64 = 100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) number: libc::c_long,
+    /// Who makes it.
+    pub(crate) process: u32,
     arguments: [u64; 6],
 }
 
@@ -108,5 +110,5 @@ fn entry(pid: libc::pid_t) -> Option<Call> {
     }
     // SAFETY: `op` says that this is the variant that the kernel filled in.
     let entry = unsafe { info.u.entry };
-    Some(Call { number: entry.nr as libc::c_long, arguments: entry.args })
+    Some(Call { number: entry.nr as libc::c_long, process: pid.unsigned_abs(), arguments: entry.args })
 }
