@@ -8,8 +8,8 @@ use breezeway::process::ForkedProcess;
 use breezeway::select::{ReceiverSet, SetError, Token};
 use breezeway::testing::{FdLedger, RawPeer, packet};
 use breezeway::{Channel, Limits, Receiver, RecvError, Sender, channel};
-use calls::{mark, record};
-use libc::{SYS_epoll_wait, SYS_getpid, SYS_recvmsg};
+use calls::{EPOLL_WAIT, mark, record};
+use libc::{SYS_getpid, SYS_recvmsg};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -219,7 +219,7 @@ fn a_flood_costs_little_more_than_one_call_a_message() {
     let [calls] = record([&flood], |_, _| {});
     let count = |number| calls.iter().filter(|call| call.number == number).count();
     // The others are looked at once in 64 messages.
-    assert_eq!((count(SYS_recvmsg), count(SYS_epoll_wait), count(SYS_getpid)), (COUNTED, COUNTED / 64, COUNTED / 64));
+    assert_eq!((count(SYS_recvmsg), count(EPOLL_WAIT), count(SYS_getpid)), (COUNTED, COUNTED / 64, COUNTED / 64));
     assert_eq!(calls.len(), COUNTED + 2 * COUNTED / 64);
 }
 

@@ -170,7 +170,7 @@ impl Select {
 
     /// Waits until a member is ready or a [`Waker`] calls. Without members it waits for the waker, or for a member that another thread adds.
     ///
-    /// One system call (and a `getpid`), and no allocation. A signal does not end it.
+    /// Two system calls (`getpid` and `epoll_wait`), and no allocation. A signal does not end it.
     ///
     /// # Errors
     ///

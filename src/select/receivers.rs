@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Receivers of one type, from which messages are received as they come, one at a time.
 ///
-/// Members take turns: one that floods keeps none of the others waiting for longer than one message of each member that is ready, and 64
-/// more. A member whose channel has ended says `Closed`, once, and is then out of the set. A member with a fault stays.
+/// Members take turns, so that one that floods keeps none of the others waiting. A member whose channel has ended says `Closed`, once, and is then out of the set. A member with a fault stays.
 ///
 /// ```
 /// use breezeway::{channel, select::ReceiverSet};
@@ -31,7 +30,7 @@ use std::time::{Duration, Instant};
 pub struct ReceiverSet<T> {
     select: Select,
     members: HashMap<Token, Member<T>>,
-    /// Members that may have a message, each once, the next one first.
+    /// Members that may have a message, each once, the next one first; and some that have been removed since.
     turns: VecDeque<Token>,
     /// Turns taken since the others were last looked at.
     taken: usize,
@@ -121,7 +120,6 @@ impl<T> ReceiverSet<T> {
     pub fn remove(&mut self, token: Token) -> Option<Receiver<T>> {
         let member = self.members.remove(&token)?;
         self.select.remove(token);
-        self.turns.retain(|&next| next != token);
         Some(member.receiver)
     }
 

@@ -1,12 +1,18 @@
 //! Which system calls a piece of code makes, exactly: it runs in a child process that this one traces with `ptrace(2)`.
 
-#![allow(unsafe_code, reason = "ptrace and fork have no safe form")]
+#![allow(unsafe_code, dead_code, reason = "ptrace and fork have no safe form")]
 
 use std::mem::{MaybeUninit, size_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A call of this number does nothing: the kernel has none so high and says `ENOSYS`.
 const MARK: u64 = 100_000;
+
+/// What `epoll_wait` of the C library calls.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_wait;
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_pwait;
 
 /// What is recorded of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

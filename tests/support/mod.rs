@@ -112,9 +112,14 @@ pub(crate) fn forbid(call: libc::c_long, error: libc::c_int) {
 
 /// The same, only where the call's first argument is this.
 pub(crate) fn forbid_where(call: libc::c_long, first: u64, error: libc::c_int) {
+    forbid_argument(call, 0, first, error);
+}
+
+/// The same, only where the argument of this index is this.
+pub(crate) fn forbid_argument(call: libc::c_long, index: u8, value: u64, error: libc::c_int) {
     use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
-    let is_first = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, first).unwrap();
-    install(call, vec![SeccompRule::new(vec![is_first]).unwrap()], error);
+    let is_so = SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value).unwrap();
+    install(call, vec![SeccompRule::new(vec![is_so]).unwrap()], error);
 }
 
 fn install(call: libc::c_long, rules: Vec<seccompiler::SeccompRule>, error: libc::c_int) {
