@@ -11,16 +11,14 @@
 //! is the median of the turns' ratios, with the middle half of them as its spread.
 
 mod raw;
+mod turns;
 
 use breezeway::process::ForkedProcess;
 use breezeway::{__private::bench, Channel, Message};
-use std::error::Error;
 use std::hint::black_box;
 use std::os::fd::AsFd;
-use std::process::Command;
-use std::time::{Duration, Instant};
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+use std::time::Duration;
+use turns::{Compared, Result, Trips, Turns, machine};
 
 #[derive(Message)]
 struct Tiny {
@@ -127,9 +125,6 @@ impl Load for Bulk {
 fn sum(bytes: &[u8]) -> u64 {
     bytes.iter().map(|&byte| u64::from(byte)).sum()
 }
-
-/// One contestant: makes so many round trips.
-type Trips = Box<dyn FnMut(u64) -> Result<()>>;
 
 fn same_thread<T: Load>() -> Result<[Trips; 2]> {
     let (near, far) = Channel::<T>::pair()?;
@@ -244,32 +239,14 @@ fn decoding<T: Load>() -> Result<[Trips; 2]> {
 
 struct Options {
     json: bool,
-    /// How many turns each contestant has, and how long one is.
-    turns: usize,
-    turn: Duration,
+    turns: Turns,
 }
 
 impl Options {
     /// Measures two contestants in turns and prints a line.
-    fn compare<T: Load>(&self, bench: &str, mode: &str, [mut raw, mut ours]: [Trips; 2]) -> Result<()> {
-        let trips = self.calibrate(&mut raw)?;
-        time(&mut ours, trips)?;
-        let mut turns = Vec::new();
-        for turn in 0..self.turns {
-            // Each goes first as often as the other.
-            let (first, second) = if turn % 2 == 0 { (&mut raw, &mut ours) } else { (&mut ours, &mut raw) };
-            let (first, second) = (time(first, trips)?, time(second, trips)?);
-            turns.push(if turn % 2 == 0 { (first, second) } else { (second, first) });
-        }
-        let sorted = |of: fn(&(f64, f64)) -> f64| {
-            let mut values: Vec<f64> = turns.iter().map(of).collect();
-            values.sort_by(f64::total_cmp);
-            values
-        };
-        let (raw, ours, ratio) = (sorted(|turn| turn.0), sorted(|turn| turn.1), sorted(|turn| turn.1 / turn.0));
-        let at = |values: &[f64], quarter: usize| values[(values.len() - 1) * quarter / 4];
-        let (raw, ours, size, body) = (at(&raw, 2), at(&ours, 2), T::SIZE, T::BODY);
-        let (low, middle, high) = (at(&ratio, 1), at(&ratio, 2), at(&ratio, 3));
+    fn compare<T: Load>(&self, bench: &str, mode: &str, contestants: [Trips; 2]) -> Result<()> {
+        let Compared { raw, ours, low, middle, high } = self.turns.compare(contestants)?;
+        let (size, body) = (T::SIZE, T::BODY);
         if self.json {
             let line = serde_json::json!({
                 "bench": bench, "mode": mode, "size": size, "body": body,
@@ -281,22 +258,6 @@ impl Options {
         }
         Ok(())
     }
-
-    /// How many trips fill a turn; warms up on the way.
-    fn calibrate(&self, trips: &mut Trips) -> Result<u64> {
-        let mut count = 1;
-        while time(trips, count)? * (count as f64) < self.turn.as_nanos() as f64 {
-            count *= 2;
-        }
-        Ok(count)
-    }
-}
-
-/// Nanoseconds a trip.
-fn time(trips: &mut Trips, count: u64) -> Result<f64> {
-    let start = Instant::now();
-    trips(count)?;
-    Ok(start.elapsed().as_nanos() as f64 / count as f64)
 }
 
 fn measure<T: Load>(options: &Options, processors: &[usize]) -> Result<()> {
@@ -310,19 +271,10 @@ fn measure<T: Load>(options: &Options, processors: &[usize]) -> Result<()> {
     options.compare::<T>("decode", "bincode", decoding::<T>()?)
 }
 
-/// What the numbers were measured on.
-fn machine() -> Result<String> {
-    let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
-    let models: Vec<&str> = cpus.lines().filter(|line| line.starts_with("model name")).filter_map(|line| line.split(": ").nth(1)).collect();
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let date = String::from_utf8(Command::new("date").arg("+%Y-%m-%d").output()?.stdout)?;
-    Ok(format!("{} × {}, Linux {}, {}", models.len(), models.first().unwrap_or(&"unknown"), kernel.trim(), date.trim()))
-}
-
 fn main() -> Result<()> {
     let given = |option| std::env::args().any(|argument| argument == option);
-    let (turns, turn) = if given("--quick") { (3, 1) } else { (101, 10) };
-    let options = Options { json: given("--json"), turns, turn: Duration::from_millis(turn) };
+    let (count, milliseconds) = if given("--quick") { (3, 1) } else { (101, 10) };
+    let options = Options { json: given("--json"), turns: Turns { count, length: Duration::from_millis(milliseconds) } };
     let machine = machine()?;
     if options.json {
         println!("{}", serde_json::json!({ "machine": machine }));

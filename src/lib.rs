@@ -38,6 +38,7 @@
 //! - [`process::ForkedProcess`] runs a closure in a fork of this process, with a channel to it.
 //! - [`schema`] tells what a message looks like on the wire, so that two programs can compare what they mean.
 //! - [`process::CommandExt`] starts another program with a channel to it, which that program takes by [`process::inherited`].
+//! - [`select`] waits for many ends, children, descriptors and deadlines at once.
 //! - [`socket`] is the layer below: packets and descriptors without types.
 //!
 //! One message is one packet, sent by one `sendmsg` and received by one `recvmsg`. How that works, what it costs and what a peer may
@@ -61,6 +62,7 @@ mod limits;
 mod packet;
 pub mod process;
 pub mod schema;
+pub mod select;
 pub mod socket;
 mod sys;
 #[cfg(feature = "testing")]
@@ -105,6 +107,8 @@ mod pages {
     mod performance {}
     #[doc = include_str!("../docs/processes.md")]
     mod processes {}
+    #[doc = include_str!("../docs/readiness.md")]
+    mod readiness {}
     #[doc = include_str!("../docs/wire-format.md")]
     mod wire_format {}
 }

@@ -8,13 +8,14 @@ mod allocations;
 mod calls;
 mod support;
 
+use breezeway::select::Select;
 use breezeway::{Bytes, Channel, Fd, Message, RecvTimeoutError, Sender, TryRecvError, channel};
 use calls::{mark, record};
 use libc::{SYS_close, SYS_fcntl, SYS_getpid, SYS_ppoll, SYS_recvmsg, SYS_sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::some_file;
 
 trials!(
@@ -31,6 +32,7 @@ trials!(
     a_message_with_a_file_allocates_nothing,
     each_heap_field_is_one_allocation_at_the_receiver,
     a_large_blob_is_one_allocation_at_the_receiver,
+    waiting_in_a_select_allocates_nothing,
     one_allocation_more_is_noticed,
 );
 
@@ -313,6 +315,22 @@ struct Wasteful(u64);
 impl Serialize for Wasteful {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         std::hint::black_box(Box::new(self.0)).serialize(serializer)
+    }
+}
+
+fn waiting_in_a_select_allocates_nothing() {
+    let select = Select::new().unwrap();
+    let channels: Vec<_> = (0..100).map(|_| channel::<u64>().unwrap()).collect();
+    channels.iter().for_each(|(sender, receiver)| {
+        select.add(receiver).unwrap();
+        sender.send(7).unwrap();
+    });
+    for _ in 0..COUNTED {
+        select.add_deadline(Instant::now());
+        let (count, ready) = allocations::during(|| select.wait().unwrap());
+        assert_eq!((count, ready.len()), (0, 64));
+        let (count, ready) = allocations::during(|| select.wait_timeout(Duration::from_secs(60)).unwrap());
+        assert_eq!((count, ready.len()), (0, 64));
     }
 }
 

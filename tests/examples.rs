@@ -14,6 +14,8 @@ trials!(
     pass_a_listener,
     pipeline,
     spawn_worker,
+    select_children,
+    other_reactor,
     quickstart_counts_this_project,
     quickstart_explains_itself,
     quickstart_refuses_unknown_options,
@@ -43,6 +45,14 @@ fn pipeline() {
 
 fn spawn_worker() {
     check("spawn_worker", &mut example("spawn_worker"), "");
+}
+
+fn select_children() {
+    check("select_children", &mut example("select_children"), "");
+}
+
+fn other_reactor() {
+    check("other_reactor", &mut example("other_reactor"), "");
 }
 
 fn quickstart_counts_this_project() {

@@ -1,6 +1,7 @@
 //! What all ends have in common: a socket, whose pair it is of, who is at its other end, and whether it is shared by the halves of a split.
 
 use super::peer::Peer;
+use super::source::Registered;
 use crate::codec::{self, PairId, frame};
 use crate::error::{AdoptError, EncodeError, IntoFdError, SystemError};
 use crate::limits::Limits;
@@ -17,6 +18,8 @@ use std::sync::{Arc, OnceLock};
 /// One end's socket.
 #[derive(Debug)]
 pub(crate) struct End {
+    /// Who waits for it. Dropped, and so left, before the socket is.
+    registered: Registered,
     socket: Socket,
     /// The same on both ends of a pair made here, so that an end is not sent over itself. One of its own for an end that came from elsewhere.
     pair: PairId,
@@ -28,12 +31,16 @@ impl End {
     pub(crate) fn pair() -> Result<(End, End), SystemError> {
         let (left, right) = transport::pair()?;
         let pair = new_pair();
-        let end = |fd| End { socket: Socket::connected(fd), pair, peer: OnceLock::new() };
+        let end = |fd| End::of(Socket::connected(fd), pair);
         Ok((end(left), end(right)))
     }
 
+    fn of(socket: Socket, pair: PairId) -> End {
+        End { registered: Registered::default(), socket, pair, peer: OnceLock::new() }
+    }
+
     pub(crate) fn adopt(fd: OwnedFd) -> Result<End, AdoptError> {
-        Ok(End { socket: Socket::try_from(fd)?, pair: new_pair(), peer: OnceLock::new() })
+        Ok(End::of(Socket::try_from(fd)?, new_pair()))
     }
 
     /// Tells this end who is at the other.
@@ -50,6 +57,15 @@ impl End {
     /// Whether another program has not said hello yet: a packet that means nothing to whoever else might receive it.
     pub(super) fn is_hello_pending(&self) -> bool {
         self.peer.get().is_some_and(|peer| peer.is_hello_pending(self.as_fd()))
+    }
+
+    /// Its pidfd, if there is such a child.
+    pub(crate) fn child(&self) -> Option<&Arc<OwnedFd>> {
+        self.peer.get().and_then(Peer::child)
+    }
+
+    pub(crate) fn registered(&self) -> &Registered {
+        &self.registered
     }
 
     /// Whether the peer can no longer receive.
@@ -80,14 +96,19 @@ impl End {
 
     #[inline]
     pub(crate) fn receive<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
-        match self.peer.get() {
+        let result = match self.peer.get() {
             None => self.socket.obtain(limits, wait),
             Some(peer) => peer.receive(self.as_fd(), limits, wait, |limits, wait| self.socket.obtain(limits, wait)),
+        };
+        if matches!(result, Err(NotReceived::Closed)) {
+            self.registered.leave();
         }
+        result
     }
 
     /// The descriptor itself, or a duplicate where somebody else holds the end too.
     pub(crate) fn into_fd(end: Arc<End>) -> Result<OwnedFd, (Arc<End>, io::Error)> {
+        end.registered.leave();
         match Arc::try_unwrap(end) {
             Ok(end) => Ok(end.socket.into()),
             Err(end) => end.as_fd().try_clone_to_owned().map_err(|error| (end, error)),
@@ -163,8 +184,9 @@ impl Drop for Half {
         // Not in a fork of the process that split it: there it is an inherited copy, whose end means nothing.
         if self.split_by.is_some_and(|process| process == std::process::id()) {
             let receives = matches!(self.direction, Direction::Receive);
-            if let Some(peer) = self.end.peer.get().filter(|_| receives) {
-                peer.stop_listening(self.end.as_fd());
+            if receives {
+                self.end.registered.leave();
+                self.end.peer.get().into_iter().for_each(|peer| peer.stop_listening(self.end.as_fd()));
             }
             self.end.socket.shutdown(self.direction);
             if receives {

@@ -10,18 +10,21 @@ mod iter;
 mod peer;
 mod receiver;
 mod sender;
+mod source;
 mod verbs;
 
 pub use duplex::Channel;
 pub use iter::{IntoIter, Iter, TryIter};
 pub use receiver::Receiver;
 pub use sender::Sender;
+pub use source::Source;
 
 pub use hello::Hello;
 
 pub(crate) use end::End;
 pub(crate) use hello::Greeting;
 pub(crate) use peer::Peer;
+pub(crate) use source::{Registry, Sealed, Waitable};
 
 use crate::codec::field::{Field, part};
 use crate::error::{AdoptError, SystemError};

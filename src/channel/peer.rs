@@ -42,6 +42,11 @@ impl Peer {
         Peer { child, over: AtomicBool::new(false), greeting }
     }
 
+    /// The child's pidfd.
+    pub(super) fn child(&self) -> Option<&Arc<OwnedFd>> {
+        self.child.as_ref()
+    }
+
     /// Whether the child has ended.
     pub(super) fn has_ended(&self) -> bool {
         let ended = |child: &Arc<OwnedFd>| poll::ready(child.as_fd(), Interest::Read, Some(Instant::now())).unwrap_or(false);

@@ -77,8 +77,9 @@ impl<T> fmt::Debug for Sender<T> {
     }
 }
 
-/// For waiting until there is room: writable, then [`try_send`](Sender::try_send). The kernel says writable when three quarters of the
-/// queue are free.
+/// For waiting until there is room: call [`try_send`](Sender::try_send) until it says `Full`, and only then poll it **for writing**. The kernel
+/// says writable when three quarters of the queue are free, and takes messages long before that. What a poller says of reading, or of a
+/// hang-up, means nothing here; `try_send` says `Closed`. `docs/readiness.md` has the whole contract.
 impl<T> AsFd for Sender<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end().as_fd()

@@ -4,7 +4,7 @@ use super::fork::{ForkError, Safety, fork};
 use super::handle::Process;
 use super::outcome::Outcome;
 use super::siblings::Siblings;
-use crate::channel::{Channel, Greeting, Peer};
+use crate::channel::{Channel, Greeting, Peer, Sealed, Source, Waitable};
 use crate::error::SystemError;
 use crate::sys::socket::Direction;
 use std::fmt;
@@ -207,6 +207,14 @@ impl<S, R> Child<S, R> {
 impl<S, R> fmt::Debug for Child<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Child").field("channel", &self.channel).field("process", &self.process).finish()
+    }
+}
+
+/// Ready when there is something to receive, and when the child has ended.
+impl<S, R> Source for Child<S, R> {}
+impl<S, R> Sealed for Child<S, R> {
+    fn waitable(&self) -> Waitable<'_> {
+        Waitable(self.channel.end())
     }
 }
 

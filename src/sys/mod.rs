@@ -7,6 +7,8 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod apart;
+pub(crate) mod epoll;
+pub(crate) mod event;
 pub(crate) mod exec;
 pub(crate) mod fd;
 pub(crate) mod kind;

@@ -1,6 +1,6 @@
 //! Which system calls a piece of code makes, exactly: it runs in a child process that this one traces with `ptrace(2)`.
 
-#![allow(unsafe_code, reason = "ptrace and fork have no safe form")]
+#![allow(unsafe_code, dead_code, reason = "ptrace and fork have no safe form")]
 
 use std::mem::{MaybeUninit, size_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,10 +8,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// A call of this number does nothing: the kernel has none so high and says `ENOSYS`.
 const MARK: u64 = 100_000;
 
+/// What `epoll_wait` of the C library calls.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_wait;
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_pwait;
+
 /// What is recorded of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) number: libc::c_long,
+    /// Who makes it.
+    pub(crate) process: u32,
     arguments: [u64; 6],
 }
 
@@ -108,5 +116,5 @@ fn entry(pid: libc::pid_t) -> Option<Call> {
     }
     // SAFETY: `op` says that this is the variant that the kernel filled in.
     let entry = unsafe { info.u.entry };
-    Some(Call { number: entry.nr as libc::c_long, arguments: entry.args })
+    Some(Call { number: entry.nr as libc::c_long, process: pid.unsigned_abs(), arguments: entry.args })
 }

@@ -112,9 +112,14 @@ pub(crate) fn forbid(call: libc::c_long, error: libc::c_int) {
 
 /// The same, only where the call's first argument is this.
 pub(crate) fn forbid_where(call: libc::c_long, first: u64, error: libc::c_int) {
+    forbid_argument(call, 0, first, error);
+}
+
+/// The same, only where the argument of this index is this.
+pub(crate) fn forbid_argument(call: libc::c_long, index: u8, value: u64, error: libc::c_int) {
     use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
-    let is_first = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, first).unwrap();
-    install(call, vec![SeccompRule::new(vec![is_first]).unwrap()], error);
+    let is_so = SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value).unwrap();
+    install(call, vec![SeccompRule::new(vec![is_so]).unwrap()], error);
 }
 
 fn install(call: libc::c_long, rules: Vec<seccompiler::SeccompRule>, error: libc::c_int) {
@@ -144,10 +149,15 @@ pub(crate) fn ignore_sigchld() {
 /// Catches a signal with a handler that does nothing and without `SA_RESTART`, so that it interrupts system calls.
 pub(crate) fn catch(signal: libc::c_int) {
     extern "C" fn nothing(_: libc::c_int) {}
+    handle(signal, nothing);
+}
+
+/// Catches a signal with a handler, which does only what signal-safety(7) allows.
+pub(crate) fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) {
     // SAFETY: a sigaction of zeros has no flags and an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
-    // SAFETY: `action` is initialised and its handler does nothing.
+    action.sa_sigaction = handler as usize;
+    // SAFETY: `action` is initialised, and its handler does what the test says.
     assert_eq!(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) }, 0);
 }
 
@@ -245,6 +255,43 @@ pub(crate) fn open_numbers() -> Vec<i32> {
 pub(crate) fn process_group() -> u32 {
     // SAFETY: a plain call.
     (unsafe { libc::getpgrp() }) as u32
+}
+
+/// A thread of this process, seen from others.
+#[derive(Clone)]
+pub(crate) struct Observed(std::path::PathBuf);
+
+impl Observed {
+    pub(crate) fn this() -> Observed {
+        Observed(std::path::Path::new("/proc").join(std::fs::read_link("/proc/thread-self").unwrap()))
+    }
+
+    /// Returns when the thread sleeps in this system call.
+    pub(crate) fn sleeps_in(&self, call: libc::c_long) {
+        let prefix = format!("{call} ");
+        while !std::fs::read_to_string(self.0.join("syscall")).unwrap().starts_with(&prefix) {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// `errno` of this thread.
+pub(crate) fn errno() -> libc::c_int {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+/// Sets it, as a call that fails does.
+pub(crate) fn set_errno(value: libc::c_int) {
+    // SAFETY: the address of this thread's own.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    unsafe { *errno = value };
+}
+
+/// Sends a signal to a process.
+pub(crate) fn kill(process: u32, signal: libc::c_int) {
+    // SAFETY: a plain call, for a process that this one has started and not yet reaped.
+    assert_eq!(unsafe { libc::kill(process as libc::pid_t, signal) }, 0);
 }
 
 /// Ends this process by a signal that it has not asked for.

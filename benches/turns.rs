@@ -1,0 +1,72 @@
+//! Two contestants measured in turns, within one run, so that both see the same machine.
+
+use std::error::Error;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// One contestant: makes so many round trips.
+pub(crate) type Trips = Box<dyn FnMut(u64) -> Result<()>>;
+
+/// How many turns each contestant has, and how long one is.
+pub(crate) struct Turns {
+    pub(crate) count: usize,
+    pub(crate) length: Duration,
+}
+
+/// Nanoseconds a trip, as medians of the turns; and the quarters of the turns' ratios.
+pub(crate) struct Compared {
+    pub(crate) raw: f64,
+    pub(crate) ours: f64,
+    pub(crate) low: f64,
+    pub(crate) middle: f64,
+    pub(crate) high: f64,
+}
+
+impl Turns {
+    pub(crate) fn compare(&self, [mut raw, mut ours]: [Trips; 2]) -> Result<Compared> {
+        let trips = self.calibrate(&mut raw)?;
+        time(&mut ours, trips)?;
+        let mut turns = Vec::new();
+        for turn in 0..self.count {
+            // Each goes first as often as the other.
+            let (first, second) = if turn % 2 == 0 { (&mut raw, &mut ours) } else { (&mut ours, &mut raw) };
+            let (first, second) = (time(first, trips)?, time(second, trips)?);
+            turns.push(if turn % 2 == 0 { (first, second) } else { (second, first) });
+        }
+        let sorted = |of: fn(&(f64, f64)) -> f64| {
+            let mut values: Vec<f64> = turns.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let (raw, ours, ratio) = (sorted(|turn| turn.0), sorted(|turn| turn.1), sorted(|turn| turn.1 / turn.0));
+        let at = |values: &[f64], quarter: usize| values[(values.len() - 1) * quarter / 4];
+        Ok(Compared { raw: at(&raw, 2), ours: at(&ours, 2), low: at(&ratio, 1), middle: at(&ratio, 2), high: at(&ratio, 3) })
+    }
+
+    /// How many trips fill a turn; warms up on the way.
+    fn calibrate(&self, trips: &mut Trips) -> Result<u64> {
+        let mut count = 1;
+        while time(trips, count)? * (count as f64) < self.length.as_nanos() as f64 {
+            count *= 2;
+        }
+        Ok(count)
+    }
+}
+
+/// Nanoseconds a trip.
+fn time(trips: &mut Trips, count: u64) -> Result<f64> {
+    let start = Instant::now();
+    trips(count)?;
+    Ok(start.elapsed().as_nanos() as f64 / count as f64)
+}
+
+/// What the numbers were measured on.
+pub(crate) fn machine() -> Result<String> {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
+    let models: Vec<&str> = cpus.lines().filter(|line| line.starts_with("model name")).filter_map(|line| line.split(": ").nth(1)).collect();
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let date = String::from_utf8(Command::new("date").arg("+%Y-%m-%d").output()?.stdout)?;
+    Ok(format!("{} × {}, Linux {}, {}", models.len(), models.first().unwrap_or(&"unknown"), kernel.trim(), date.trim()))
+}
