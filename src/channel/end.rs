@@ -36,6 +36,11 @@ impl End {
         Ok(End { socket: Socket::try_from(fd)?, pair: new_pair(), watch: OnceLock::new() })
     }
 
+    /// Takes whatever this is. What cannot be sent on says so when it is tried.
+    pub(crate) fn unexamined(fd: OwnedFd) -> End {
+        End { socket: Socket::connected(fd), pair: new_pair(), watch: OnceLock::new() }
+    }
+
     /// From now on this end also ends when the child does whose pidfd this is.
     pub(crate) fn watch(&self, child: Arc<OwnedFd>) {
         // An end has one child, and is told once.
