@@ -26,7 +26,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let quick = std::env::args().any(|argument| argument == "--quick");
     let turns = if quick { 20 } else { 1000 };
-    for resident in [0, 256] {
+    for (threads, resident) in [(1, 0), (1, 256), (2, 0)] {
+        for _ in 1..threads {
+            std::thread::spawn(|| {
+                loop {
+                    std::thread::park();
+                }
+            });
+        }
         // What the parent has in memory: a fork copies its page tables.
         let memory = vec![1_u8; resident << 20];
         let (mut channels, mut pipes) = (Vec::new(), Vec::new());
@@ -42,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let (channel, pipe) = (median(&mut channels), median(&mut pipes));
         println!(
-            "parent of {resident:>3} MiB: channel {:>6.1} µs, pipe {:>6.1} µs, ratio {:.3}; medians of {turns}",
+            "parent of {threads} thread(s) and {resident:>3} MiB: channel {:>6.1} µs, pipe {:>6.1} µs, ratio {:.3}; medians of {turns}",
             micros(channel),
             micros(pipe),
             channel.as_secs_f64() / pipe.as_secs_f64()

@@ -106,7 +106,7 @@ const LARGEST_PACKET: usize = (4 << 20) - 320 + 17 * 4096;
 
 /// Two connected sockets with room for large packets. Where the system allows less (`net.core.wmem_max`), less it is.
 pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), SystemError> {
-    // Where the thread's stack ends, while it can be asked: the program may soon forbid itself to open files.
+    // Where the thread's stack ends, while it can be asked: the program may soon forbid itself the calls.
     stack::end();
     let (left, right) = socket::seqpacket_pair().map_err(SystemError::in_call("socketpair"))?;
     for end in [&left, &right] {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::ffi::CString;
 use std::fmt::Debug;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[global_allocator]
@@ -30,7 +31,12 @@ trials!(
     work_is_bounded_by_the_budget,
     the_expansion_limit_is_kept,
     honest_messages_pass,
-    the_controls_notice,
+    a_main_stack_is_used_to_its_limit_and_not_beyond,
+    a_main_stack_is_found_under_a_loader,
+    a_fork_of_a_thread_ends_with_that_threads_stack,
+    a_stack_that_cannot_be_asked_about_is_taken_to_be_small,
+    the_controls_notice;
+    programs: use_the_stack
 );
 
 const ADDRESS_SPACE: u64 = 256 << 20;
@@ -469,6 +475,97 @@ fn honest_messages_pass() {
         derived::honest();
         plain::honest();
     });
+}
+
+/// Uses the main stack as far as it is thought to go, and `BEYOND` bytes more; says where it ends and where the kernel's mapping of it does.
+fn use_the_stack() {
+    fn dig(to: usize) {
+        let room = [0_u8; 1024];
+        if std::hint::black_box(&room).as_ptr().addr() > to {
+            dig(to);
+        }
+        std::hint::black_box(&room);
+    }
+    let end = bench::stack_end();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let (_, top) = maps.lines().find(|line| line.ends_with("[stack]")).and_then(|line| line.split(' ').next()?.split_once('-')).unwrap();
+    let top = usize::from_str_radix(top, 16).unwrap();
+    println!("{}", top - end);
+    // A larger one takes seconds to fill.
+    if top - end <= 8 << 20 {
+        derived::nesting_without_limit();
+        plain::nesting_without_limit();
+    }
+    let beyond: usize = std::env::var("BEYOND").map_or(0, |bytes| bytes.parse().unwrap());
+    // The last frame is a kibibyte and what a debug build adds to it.
+    dig(end + 4096 - beyond);
+    println!("used");
+}
+
+/// What `use_the_stack` finds out under a soft limit: bytes of stack, and whether it survived using them.
+fn stack_under(limit: u64, command: &mut Command) -> (usize, bool) {
+    support::set_limit(libc::RLIMIT_STACK, limit);
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let size = said.lines().next().unwrap_or_else(|| panic!("{limit}: {}", String::from_utf8_lossy(&output.stderr)));
+    (size.parse().unwrap(), output.status.success() && said.ends_with("used\n"))
+}
+
+const MIB: u64 = 1 << 20;
+
+fn a_main_stack_is_used_to_its_limit_and_not_beyond() {
+    let use_the_stack = || support::program("use_the_stack");
+    for (limit, size) in
+        [(64 << 10, 64 << 10), (100_000, 24 * 4096), (132 << 10, 132 << 10), (MIB, MIB), (8 * MIB, 8 * MIB), (64 * MIB, 64 * MIB)]
+    {
+        assert_eq!(stack_under(limit, &mut use_the_stack()), (size as usize, true), "{limit}");
+        // The control: there the kernel has no more to give.
+        assert_eq!(stack_under(limit, use_the_stack().env("BEYOND", "16384")), (size as usize, false), "{limit}");
+    }
+    for limit in [65 * MIB, 1 << 40, u64::MAX] {
+        assert_eq!(stack_under(limit, &mut use_the_stack()), (64 << 20, true), "{limit}");
+    }
+}
+
+/// A loader that is told which program to load shows a path that is not on top of the stack.
+fn a_main_stack_is_found_under_a_loader() {
+    const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+    if !std::path::Path::new(LOADER).exists() {
+        eprintln!("skipped: loader: there is no {LOADER}");
+        return;
+    }
+    let loaded = || {
+        let mut command = Command::new(LOADER);
+        command
+            .arg(std::env::current_exe().unwrap())
+            .envs(support::program("use_the_stack").get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env_remove("BREEZEWAY_TRIAL").env("LARGE", "x".repeat(100_000));
+        command
+    };
+    let (size, used) = stack_under(MIB, &mut loaded());
+    assert!(used && (512 << 10..=1 << 20).contains(&size), "{size}");
+    assert!(!stack_under(MIB, loaded().env("BEYOND", "150000")).1, "the control");
+}
+
+/// Its process has one thread, and runs on that thread's stack.
+fn a_fork_of_a_thread_ends_with_that_threads_stack() {
+    let in_a_fork = || {
+        assert!(support::returns_in_a_fork(|| {
+            derived::nesting_without_limit();
+            plain::nesting_without_limit();
+        }));
+        assert!(!support::returns_in_a_fork(|| assert!(bench::stack_end() == 0)), "the control");
+    };
+    std::thread::Builder::new().stack_size(128 << 10).spawn(in_a_fork).unwrap().join().unwrap();
+}
+
+fn a_stack_that_cannot_be_asked_about_is_taken_to_be_small() {
+    support::forbid(libc::SYS_prlimit64, libc::EPERM);
+    let here = 0_u8;
+    let left = (&raw const here).addr() - bench::stack_end();
+    assert!((20 << 10..30 << 10).contains(&left), "{left}");
+    // Which is enough for something that is not nested.
+    assert!(receive::<u64>(&[7, 0, 0, 0, 0, 0, 0, 0], Limits::new()).is_ok());
 }
 
 /// What the other tests rely on: the allocator counts, the address space is limited, a thread has the stack it was given.

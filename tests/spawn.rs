@@ -15,6 +15,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::panic::catch_unwind;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use support::program;
 
@@ -22,6 +24,9 @@ trials!(
     a_program_answers,
     a_file_travels_to_another_program,
     a_program_inherits_what_was_declared_and_nothing_else,
+    nothing_else_is_inherited_from_a_parent_of_one_thread,
+    a_parent_of_one_thread_starts_programs_without_another_thread_or_a_fork,
+    descriptors_are_as_they_were_after_a_spawn,
     nothing_else_is_inherited_where_close_range_is_missing,
     nothing_else_is_inherited_where_proc_is_missing_too,
     named_descriptors_are_passed,
@@ -39,7 +44,9 @@ trials!(
     closed_standard_descriptors_are_survived,
     a_command_can_be_used_again,
     what_is_closed_after_a_spawn_is_closed,
+    everything_works_beside_another_thread,
     everything_works_where_close_range_is_missing,
+    everything_works_where_nothing_but_a_hook_is_possible,
     stdio_is_the_commands,
     many_threads_spawn_at_once,
     every_outcome_is_told_apart,
@@ -180,6 +187,52 @@ fn only_what_was_declared() {
 fn a_program_inherits_what_was_declared_and_nothing_else() {
     let _ledger = FdLedger::open().unwrap();
     only_what_was_declared();
+}
+
+/// By a parent without threads, with two named files.
+fn only_what_was_declared_by_one_thread(others: usize) {
+    let others: Vec<OwnedFd> = (0..others).map(|_| support::inheritable(support::some_file().as_fd())).collect();
+    let mut command = program("list_descriptors");
+    let spawn = command.with_channel::<Text, Text>().pass_fd("one", support::inheritable(support::some_file().as_fd()));
+    let child = spawn.pass_fd("two", support::some_file()).spawn().unwrap();
+    let found = child.recv().unwrap().0;
+    assert_eq!(found.matches("Cargo.toml").count(), 2, "{found}");
+    assert_eq!(found.lines().count(), 7, "stdio, the channel, the way to report a panic and the two files: {found}");
+    assert!(child.wait().unwrap().success());
+    drop(others);
+}
+
+fn nothing_else_is_inherited_from_a_parent_of_one_thread() {
+    let _ledger = FdLedger::open().unwrap();
+    // As many as it looks at, and more.
+    [0, 30, 300].into_iter().for_each(only_what_was_declared_by_one_thread);
+}
+
+fn a_parent_of_one_thread_starts_programs_without_another_thread_or_a_fork() {
+    support::forbid(libc::SYS_close_range, libc::ENOSYS);
+    // As `fork` calls it: std starts a program by `clone3`.
+    support::forbid(libc::SYS_clone, libc::EAGAIN);
+    only_what_was_declared_by_one_thread(30);
+    assert!(Command::new("true").stdout(Stdio::piped()).spawn_with_channel::<Text, Text>().unwrap().wait().unwrap().success());
+    // The control.
+    let _another = another_thread();
+    assert_eq!(start_error(Command::new("true").spawn_with_channel()), libc::EAGAIN);
+}
+
+fn descriptors_are_as_they_were_after_a_spawn() {
+    let others: Vec<OwnedFd> = (0..20).map(|_| support::inheritable(support::some_file().as_fd())).collect();
+    let sealed: Vec<File> = (0..20).map(|_| support::some_file()).collect();
+    let (open, inheritable) = (support::open_numbers(), support::inheritable_numbers());
+    assert!(inheritable.len() >= others.len() && open.len() >= inheritable.len() + sealed.len(), "the control");
+    let as_they_were = || {
+        assert!(Command::new("true").spawn_with_channel::<Text, Text>().unwrap().wait().unwrap().success());
+        assert_eq!((support::open_numbers(), support::inheritable_numbers()), (open.clone(), inheritable.clone()));
+        assert_eq!(start_error(Command::new("/nowhere").spawn_with_channel()), libc::ENOENT);
+        assert_eq!((support::open_numbers(), support::inheritable_numbers()), (open.clone(), inheritable.clone()));
+    };
+    as_they_were();
+    let _another = another_thread();
+    as_they_were();
 }
 
 fn nothing_else_is_inherited_where_close_range_is_missing() {
@@ -456,8 +509,40 @@ fn what_is_closed_after_a_spawn_is_closed() {
     }
 }
 
+/// Another thread of this process, until it is dropped.
+fn another_thread() -> impl Drop {
+    struct Another(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
+    impl Drop for Another {
+        fn drop(&mut self) {
+            let (stop, thread) = self.0.take().unwrap();
+            drop(stop);
+            thread.join().unwrap();
+        }
+    }
+    let (stop, stopped) = mpsc::channel();
+    Another(Some((stop, std::thread::spawn(move || stopped.recv().unwrap_or_default()))))
+}
+
+fn everything_works_beside_another_thread() {
+    let _another = another_thread();
+    everything_works();
+    what_is_closed_after_a_spawn_is_closed();
+    a_file_that_was_being_written_can_be_executed_after_a_failed_spawn();
+    closed_standard_descriptors_are_survived();
+}
+
 fn everything_works_where_close_range_is_missing() {
     support::forbid(libc::SYS_close_range, libc::ENOSYS);
+    everything_works();
+}
+
+fn everything_works_where_nothing_but_a_hook_is_possible() {
+    support::forbid(libc::SYS_close_range, libc::ENOSYS);
+    let _another = another_thread();
+    everything_works();
+}
+
+fn everything_works() {
     every_outcome_is_told_apart();
     a_program_that_is_missing_is_its_errno();
     stdio_is_the_commands();

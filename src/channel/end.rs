@@ -43,6 +43,11 @@ impl End {
         Ok(End::of(Socket::try_from(fd)?, new_pair()))
     }
 
+    /// Takes whatever this is. What cannot be sent on says so when it is tried.
+    pub(crate) fn unexamined(fd: OwnedFd) -> End {
+        End::of(Socket::connected(fd), new_pair())
+    }
+
     /// Tells this end who is at the other.
     pub(crate) fn know(&self, peer: Peer) {
         // That does not change, and is told once.

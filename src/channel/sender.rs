@@ -27,6 +27,12 @@ impl<T> Sender<T> {
         Sender::of(Arc::new(Half::whole(end, Direction::Send)), Limits::default())
     }
 
+    /// For messages that may be lost, so that it need not be asked, in a dozen calls, what the descriptor is and which options are set: none of
+    /// them matters to a [`try_send`](Sender::try_send).
+    pub(crate) fn unexamined(fd: OwnedFd) -> Sender<T> {
+        Sender::whole(End::unexamined(fd))
+    }
+
     pub(super) fn split(end: &Arc<End>, limits: Limits) -> Sender<T> {
         Sender::of(Arc::new(Half::split(end, Direction::Send)), limits)
     }

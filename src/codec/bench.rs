@@ -1,4 +1,5 @@
-//! The body codec alone, for `benches/` and tests: what encoding and decoding cost, and stay within, without a channel around them.
+//! The body codec alone, for `benches/` and tests: what encoding and decoding cost, and stay within, without a channel around them; and where
+//! the decoder takes the running stack to end.
 
 use crate::error::{Fault, SendFault};
 use crate::limits::Limits;
@@ -29,4 +30,9 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
 /// Those of receiving it.
 pub fn decode_within<T: DeserializeOwned>(body: &[u8], limits: &Limits) -> Result<T, Fault> {
     Ok(super::decoder::decode(body, limits)?)
+}
+
+/// The lowest address that the decoder would use of the running stack.
+pub fn stack_end() -> usize {
+    crate::sys::stack::end()
 }

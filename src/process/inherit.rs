@@ -186,8 +186,8 @@ fn claim_all() -> Table {
         if name != PANICS {
             entries.insert(name.to_owned(), entry);
         } else if let Entry::Here(fd) = entry {
-            // Without it the parent sees an exit code and no message.
-            Sender::try_from(fd).into_iter().for_each(panic::report_each);
+            // If it is not what it should be, the parent sees an exit code and no message.
+            panic::report_each(Sender::unexamined(fd));
         }
     }
     Table::Entries(entries)

@@ -11,6 +11,7 @@ use super::siblings::Siblings;
 use crate::channel::{Channel, Hello, one_way};
 use crate::codec::field::Message;
 use crate::error::SystemError;
+use crate::sys::alone;
 use crate::sys::apart::{self, Started};
 use crate::sys::exec;
 use crate::sys::fd::{self, Place};
@@ -243,13 +244,12 @@ fn start(command: &mut Command, inherited: &[(&str, BorrowedFd<'_>)], die_with_p
     let _stdio = fd::occupy_stdio().map_err(SystemError::in_call("open"))?;
     let keep: Vec<_> = inherited.iter().map(|(_, fd)| *fd).collect();
     command.env(VARIABLE, environment::format(places));
-    // The thread that does that ends at once, and is what the kernel takes for the program's parent.
-    let apart = if die_with_parent { None } else { apart::spawn(command, &keep) };
-    let started = apart.unwrap_or_else(|| {
+    // Only the program itself can ask for this.
+    let without_hook = |command: &mut Command| alone::spawn(command, &keep).or_else(|| apart::spawn(command, &keep));
+    let started = if die_with_parent { None } else { without_hook(command) };
+    let started = started.unwrap_or_else(|| {
         let _armed = exec::arm(command, &keep, die_with_parent);
-        let mut child = if die_with_parent { keeper::spawn(command) } else { command.spawn() }?;
-        let pipes = [child.stdin.take().map(Into::into), child.stdout.take().map(Into::into), child.stderr.take().map(Into::into)];
-        Ok(Started { pid: child.id(), pipes: Ok(pipes) })
+        if die_with_parent { keeper::spawn(command) } else { command.spawn() }.map(Started::here)
     });
     command.env_remove(VARIABLE);
     started.map_err(|source| SpawnError::Start { program: command.get_program().to_owned(), source })

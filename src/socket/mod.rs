@@ -233,7 +233,7 @@ impl TryFrom<OwnedFd> for Socket {
 }
 
 fn examine(fd: BorrowedFd<'_>) -> Result<(), AdoptFault> {
-    // As when a pair is made: the program may soon forbid itself to open files.
+    // As when a pair is made: the program may soon forbid itself the calls.
     sys::stack::end();
     let kind = sys::socket::kind(fd).map_err(SystemError::in_call("getsockopt"))?.ok_or(AdoptFault::NotASocket)?;
     if !(kind.unix && kind.seqpacket) {

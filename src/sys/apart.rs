@@ -2,8 +2,8 @@
 //!
 //! A hook in the child forces std to `fork`, which copies the page tables: 20 ms for a parent of 256 MiB (Linux 6.18, measured), where a
 //! command without one shares the memory until `exec`. So the flags are set beforehand instead, in a copy of the descriptor table that
-//! only a short-lived thread sees. The child inherits that copy; all else that belongs to a thread is as in the caller, because the thread
-//! is new and has it from there.
+//! only a short-lived thread sees; [`super::alone`] needs none where there is no other thread. The child inherits that copy; all else that
+//! belongs to a thread is as in the caller, because the thread is new and has it from there.
 //!
 //! The thread closes its copy before it ends. In a program that has been started, what is not for it is open for some microseconds more,
 //! until `exec` has closed it, as after any `spawn`.
@@ -15,7 +15,7 @@ use super::socket;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::thread;
 
 /// A program that has been started.
@@ -24,6 +24,17 @@ pub(crate) struct Started {
     pub(crate) pid: u32,
     /// Our ends of the pipes to its stdin, from its stdout and its stderr, where the command asked for them; or why they were lost.
     pub(crate) pipes: io::Result<[Option<OwnedFd>; 3]>,
+}
+
+impl Started {
+    /// In the process's own descriptor table.
+    pub(crate) fn here(child: Child) -> Started {
+        Started { pid: child.id(), pipes: Ok(pipes(child)) }
+    }
+}
+
+fn pipes(mut child: Child) -> [Option<OwnedFd>; 3] {
+    [child.stdin.take().map(OwnedFd::from), child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)]
 }
 
 /// Enough for `Command::spawn`, which keeps its paths and lists on the heap. Chosen, not tuned.
@@ -46,15 +57,16 @@ pub(crate) fn spawn(command: &mut Command, keep: &[BorrowedFd<'_>]) -> Option<io
 /// In the thread. What `Command::spawn` opens is open in this thread's table only, so it is sent to the caller's.
 fn spawn_in_own_table(command: &mut Command, keep: &[BorrowedFd<'_>], to_caller: BorrowedFd<'_>) -> Option<io::Result<(u32, [bool; 3])>> {
     unshare_and_mark().ok()?;
-    let started = exec::keep_open(keep).and_then(|()| command.spawn()).map(|mut child| {
-        let pipes = [child.stdin.take().map(OwnedFd::from), child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
+    let started = exec::keep_open(keep).and_then(|()| command.spawn()).map(|child| {
+        let pid = child.id();
+        let pipes = pipes(child);
         let piped = [pipes[0].is_some(), pipes[1].is_some(), pipes[2].is_some()];
         let pipes: Vec<_> = pipes.into_iter().flatten().collect();
         if !pipes.is_empty() {
             // If it fails, nothing arrives, which is an error there.
             let _ = message::send(to_caller, &[IoSlice::new(&[0])], &pipes, Block::No);
         }
-        (child.id(), piped)
+        (pid, piped)
     });
     close_table();
     Some(started)

@@ -1,13 +1,14 @@
 //! Which descriptors a program inherits, decided by its process between `fork` and `exec`.
 //!
-//! [`super::apart`] does without; this is for kernels without `close_range`, and for what only the process itself can ask for. Everything here that runs in the child is async-signal-safe (signal-safety(7)): plain system calls, no allocation, no lock. Other
+//! [`super::alone`] and [`super::apart`] do without; this is for kernels without `close_range`, and for what only the process itself can ask
+//! for. Everything here that runs in the child is async-signal-safe (signal-safety(7)): plain system calls, no allocation, no lock. Other
 //! threads of the parent may have held any.
 
 use super::check;
 use super::process::Pid;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ pub(super) fn keep_open(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     keep.iter().try_for_each(|fd| set_flags(fd.as_raw_fd(), 0))
 }
 
-fn set_flags(fd: RawFd, flags: libc::c_int) -> io::Result<()> {
+pub(super) fn set_flags(fd: RawFd, flags: libc::c_int) -> io::Result<()> {
     // SAFETY: a plain call; a number that is not open is an error.
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, flags) }).map(drop)
 }
@@ -88,21 +89,30 @@ fn mark_all() -> io::Result<()> {
 /// Room for some entries of a directory, aligned as they are.
 const ENTRIES: usize = 1024;
 
-/// The same for what `/proc/self/fd` lists, where that call is missing. `getdents64(2)`: `readdir` would allocate.
+/// The same for what `/proc/self/fd` lists, where that call is missing.
 fn mark_listed() -> io::Result<()> {
+    // Whatever is listed is open.
+    each_listed(|fd| set_flags(fd, libc::FD_CLOEXEC))
+}
+
+/// Does this with every descriptor from 3 on that `/proc/self/fd` lists. `getdents64(2)`: `readdir` would allocate.
+///
+/// The listing's own descriptor, close-on-exec and closed when this returns, is among them.
+pub(super) fn each_listed(mut each: impl FnMut(RawFd) -> io::Result<()>) -> io::Result<()> {
     /// `struct linux_dirent64`: inode, offset, length of the entry, type, and then the name.
     const LENGTH_AT: usize = 16;
     const NAME_AT: usize = 19;
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
     // SAFETY: a path with its final NUL.
     let listing = check(unsafe { libc::open(c"/proc/self/fd".as_ptr(), flags) })?;
+    // SAFETY: just opened, and nothing else owns it.
+    let listing = unsafe { OwnedFd::from_raw_fd(listing) };
     let mut buffer = [0_u64; ENTRIES / 8];
     loop {
         // SAFETY: the kernel writes at most `ENTRIES` bytes, which `buffer` has.
-        let filled = unsafe { libc::syscall(libc::SYS_getdents64, listing, buffer.as_mut_ptr(), ENTRIES) };
+        let filled = unsafe { libc::syscall(libc::SYS_getdents64, listing.as_raw_fd(), buffer.as_mut_ptr(), ENTRIES) };
         let filled = usize::try_from(filled).map_err(|_| io::Error::last_os_error())?;
         if filled == 0 {
-            // The listing itself is close-on-exec, and gone with it.
             return Ok(());
         }
         // SAFETY: initialised, and any bytes are bytes.
@@ -110,8 +120,7 @@ fn mark_listed() -> io::Result<()> {
         let mut rest = bytes.get(..filled).unwrap_or_default();
         while let (Some(&[low, high]), Some(name)) = (rest.get(LENGTH_AT..LENGTH_AT + 2), rest.get(NAME_AT..)) {
             if let Some(fd) = number(name).filter(|&fd| fd >= FIRST) {
-                // Whatever is listed is open.
-                set_flags(fd, libc::FD_CLOEXEC)?;
+                each(fd)?;
             }
             rest = rest.get(usize::from(u16::from_ne_bytes([low, high])).max(NAME_AT)..).unwrap_or_default();
         }

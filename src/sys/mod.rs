@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod alone;
 pub(crate) mod apart;
 pub(crate) mod epoll;
 pub(crate) mod event;

@@ -313,6 +313,28 @@ pub(crate) fn spawn_unchecked<S: 'static, R: 'static>(
     unsafe { breezeway::process::ForkedProcess::spawn_unchecked(child) }.unwrap()
 }
 
+/// Runs this in a fork of the calling thread, without any library; whether it returned.
+pub(crate) fn returns_in_a_fork(run: impl FnOnce()) -> bool {
+    // SAFETY: glibc's allocator is safe to use after a fork, and nothing else that other threads may hold is used.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).map_or(1, |()| 0);
+        // SAFETY: ends the process at once.
+        unsafe { libc::_exit(code) };
+    }
+    let mut status = -1;
+    // SAFETY: a valid pointer to the int that the call fills in.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    status == 0
+}
+
+/// The numbers that a plain command's program would inherit.
+pub(crate) fn inheritable_numbers() -> Vec<i32> {
+    // SAFETY: a plain call, for which the number need not be open.
+    let inherited = |&number: &i32| unsafe { libc::fcntl(number, libc::F_GETFD) } == 0;
+    (0..4096).filter(inherited).collect()
+}
+
 /// Gives up being root, if this is root, for limits that root is exempt from.
 pub(crate) fn become_nobody() {
     const NOBODY: libc::uid_t = 65534;
