@@ -53,6 +53,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `from` | variant with one field | `impl From<Field> for Enum`. |
 /// | `crate = "path"` | struct, enum | Where breezeway is, if not at `::breezeway`. |
 ///
+/// Where `Cargo.toml` has breezeway under another name, as in `bz = { package = "breezeway", … }`, either each type says
+/// `#[message(crate = "bz")]`, or the root of the crate says once for all of them `extern crate bz as breezeway;`.
+///
 /// # `#[serde(…)]`
 ///
 /// These are passed on:
