@@ -16,9 +16,13 @@ use std::ffi::CString;
 use std::fmt::Debug;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 #[global_allocator]
 static HEAP: Heap = Heap;
+
+/// For what takes a debug build seconds of work, and a busy machine several times that. Nothing in it waits.
+const WORK: Duration = Duration::from_secs(60);
 
 trials!(
     lengths_that_nothing_backs_are_refused,
@@ -358,6 +362,7 @@ fn lengths_that_nothing_backs_are_refused() {
 }
 
 fn collections_of_nothing_are_refused() {
+    support::more_time(WORK);
     on_every_stack(|| {
         derived::nothing();
         plain::nothing();
@@ -468,6 +473,7 @@ fn the_expansion_limit_is_kept() {
 }
 
 fn honest_messages_pass() {
+    support::more_time(WORK);
     support::set_limit(libc::RLIMIT_AS, ADDRESS_SPACE);
     derived::honest_nesting();
     plain::honest_nesting();
@@ -514,6 +520,7 @@ fn stack_under(limit: u64, command: &mut Command) -> (usize, bool) {
 const MIB: u64 = 1 << 20;
 
 fn a_main_stack_is_used_to_its_limit_and_not_beyond() {
+    support::more_time(WORK);
     let use_the_stack = || support::program("use_the_stack");
     for (limit, size) in
         [(64 << 10, 64 << 10), (100_000, 24 * 4096), (132 << 10, 132 << 10), (MIB, MIB), (8 * MIB, 8 * MIB), (64 * MIB, 64 * MIB)]

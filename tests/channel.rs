@@ -207,17 +207,22 @@ fn iterators_yield_faults_and_stop_at_the_end() {
 
 fn many_threads_send_at_once() {
     let _ledger = FdLedger::open().unwrap();
-    let (sender, receiver) = channel::<(usize, u32, Vec<u8>)>().unwrap();
+    // Derived, so that the body is one run of bytes: element by element it takes a debug build a second.
+    #[derive(Message)]
+    struct Parcel(usize, u32, Vec<u8>);
+    let (sender, receiver) = channel::<Parcel>().unwrap();
     let (threads, messages) = (8, 500);
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let sender = sender.clone();
-            scope.spawn(move || (0..messages).for_each(|number| sender.send((thread, number, vec![thread as u8; 2000])).unwrap()));
+            scope.spawn(move || {
+                (0..messages).for_each(|number| assert!(sender.send(Parcel(thread, number, vec![thread as u8; 2000])).is_ok()))
+            });
         }
         drop(sender);
         let mut next = vec![0; threads];
         for message in &receiver {
-            let (thread, number, body) = message.unwrap();
+            let Parcel(thread, number, body) = message.unwrap();
             assert_eq!(number, next[thread], "in each sender's order");
             assert!(body.len() == 2000 && body.iter().all(|byte| usize::from(*byte) == thread), "whole");
             next[thread] += 1;
