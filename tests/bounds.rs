@@ -30,6 +30,7 @@ trials!(
     work_is_bounded_by_the_budget,
     the_expansion_limit_is_kept,
     honest_messages_pass,
+    idle_channels_hold_nothing,
     the_controls_notice,
 );
 
@@ -469,6 +470,23 @@ fn honest_messages_pass() {
         derived::honest();
         plain::honest();
     });
+}
+
+/// Whatever went over a channel, it holds a few words; what a thread keeps is one buffer, and never a very large one.
+fn idle_channels_hold_nothing() {
+    const COUNT: usize = 1000;
+    let sizes = [10, 100_000, 4 << 20, 5 << 20, 20 << 20];
+    let before = Heap::live();
+    let channels: Vec<_> = (0..COUNT).map(|_| breezeway::Channel::<String>::pair().unwrap()).collect();
+    let made = Heap::live() - before;
+    assert!(made / COUNT < 1000, "{made} bytes in {COUNT} channels");
+    for (index, (near, far)) in channels.iter().enumerate() {
+        let size = if index < 50 { sizes[index % sizes.len()] } else { 10 };
+        near.send("x".repeat(size)).unwrap();
+        assert_eq!(far.recv().unwrap().len(), size);
+    }
+    let held = Heap::live() - before - made;
+    assert!(held < 10 << 20, "{held} bytes are held beside the channels");
 }
 
 /// What the other tests rely on: the allocator counts, the address space is limited, a thread has the stack it was given.

@@ -17,7 +17,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[error("{call} failed")]
 pub struct SystemError {
-    /// The call as the manual pages name it.
+    /// The call as the manual pages name it, or what several of them were for.
     pub call: &'static str,
     /// What the kernel said.
     pub source: io::Error,
@@ -33,9 +33,10 @@ impl SystemError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendFault {
-    /// The encoded message is larger than [`Limits::max_message`](crate::Limits::max_message), or than one packet of this socket may be.
+    /// The encoded message is larger than [`Limits::max_message`](crate::Limits::max_message); or it fits in no packet, and is larger than a
+    /// file of this process may be (`RLIMIT_FSIZE`); or it is a bare packet, and larger than one of this socket may be.
     #[error(
-        "the message is {size} bytes encoded and at most {limit} can be sent: send it in parts, or raise the limit (`Limits::max_message`; for one packet, `net.core.wmem_max`)"
+        "the message is {size} bytes encoded and at most {limit} can be sent: send it in parts, or raise the limit (`Limits::max_message`; `RLIMIT_FSIZE` for what fits in no packet; for a bare packet, `net.core.wmem_max`)"
     )]
     TooLarge {
         /// Bytes of the encoded message.
@@ -54,6 +55,16 @@ pub enum SendFault {
     /// Too many descriptors of this user are under way, unread in sockets of the whole system (`ETOOMANYREFS`).
     #[error("this user has too many descriptors under way in sockets: let receivers take some, or raise `RLIMIT_NOFILE`; then send again")]
     TooManyInFlight,
+    /// The message fits in no packet, and the memory to send it in could not be made.
+    #[error(
+        "the message is {size} bytes encoded, which fits in no packet, and memory to send it in could not be made: allow `memfd_create`, `writev` and `fcntl`, close descriptors, or send it in parts"
+    )]
+    Memory {
+        /// Bytes of the encoded message.
+        size: usize,
+        /// The call, and what the kernel said.
+        source: SystemError,
+    },
     /// The message cannot be turned into a packet.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -110,6 +121,11 @@ pub enum Fault {
         /// The most that this end accepts.
         limit: usize,
     },
+    /// The message came in memory of its own, which this process could not look at or map. It is gone.
+    #[error(
+        "the message came in memory that could not be mapped: raise `RLIMIT_AS`, allow `fcntl`, `fstatfs`, `lseek` and `mmap`, or send less"
+    )]
+    Memory(#[source] SystemError),
     /// This process's descriptor table is full (or a security module refused), so descriptors of the message were lost.
     #[error("descriptors of the message were lost because this process's table is full: close some, or raise `RLIMIT_NOFILE`")]
     FdTableFull,
@@ -191,6 +207,25 @@ pub enum ProtocolError {
     /// A packet of no bytes at all.
     #[error("an empty packet")]
     Empty,
+    /// What is to be the memory that holds the message is a file of another kind, or cannot be read.
+    #[error("the message's memory is no memfd of ordinary pages that can be read")]
+    NotMemory,
+    /// The memory that holds the message could still be changed.
+    #[error("the message's memory has the seals {found:#x}, which lack some of {expected:#x}")]
+    Seals {
+        /// The bits that must be set: `F_SEAL_SEAL`, `F_SEAL_SHRINK`, `F_SEAL_GROW` and `F_SEAL_WRITE`.
+        expected: u32,
+        /// The bits that are.
+        found: u32,
+    },
+    /// A page of the memory that holds the message was never written, so that its receiver would have to pay for it.
+    #[error("the message's memory is {size} bytes, and was written up to {found}")]
+    Sparse {
+        /// Bytes of the memory.
+        size: u64,
+        /// Where the first page begins that was not written.
+        found: u64,
+    },
 }
 
 /// How a body fails to be a message of the expected type within the limits.
@@ -311,7 +346,7 @@ impl SendFault {
             SendFault::TooLarge { .. } | SendFault::TooManyDescriptors { .. } | SendFault::Encode(_) => io::ErrorKind::InvalidInput,
             SendFault::TooManyInFlight => io::ErrorKind::QuotaExceeded,
             SendFault::Hello(error) => error.kind(),
-            SendFault::System(error) => error.source.kind(),
+            SendFault::Memory { source: error, .. } | SendFault::System(error) => error.source.kind(),
         }
     }
 }
@@ -322,7 +357,7 @@ impl Fault {
             Fault::Protocol(_) | Fault::Decode(_) | Fault::TooLarge { .. } | Fault::TooManyDescriptors { .. } => io::ErrorKind::InvalidData,
             Fault::FdTableFull => io::ErrorKind::QuotaExceeded,
             Fault::Hello(error) => error.kind(),
-            Fault::System(error) => error.source.kind(),
+            Fault::Memory(error) | Fault::System(error) => error.source.kind(),
         }
     }
 }

@@ -9,6 +9,7 @@
 pub(crate) mod apart;
 pub(crate) mod exec;
 pub(crate) mod fd;
+pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod poll;
 pub(crate) mod process;

@@ -112,9 +112,14 @@ pub(crate) fn forbid(call: libc::c_long, error: libc::c_int) {
 
 /// The same, only where the call's first argument is this.
 pub(crate) fn forbid_where(call: libc::c_long, first: u64, error: libc::c_int) {
+    forbid_argument(call, 0, first, error);
+}
+
+/// The same, only where the call's argument of this index is this.
+pub(crate) fn forbid_argument(call: libc::c_long, index: u8, value: u64, error: libc::c_int) {
     use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
-    let is_first = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, first).unwrap();
-    install(call, vec![SeccompRule::new(vec![is_first]).unwrap()], error);
+    let is_value = SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value).unwrap();
+    install(call, vec![SeccompRule::new(vec![is_value]).unwrap()], error);
 }
 
 fn install(call: libc::c_long, rules: Vec<seccompiler::SeccompRule>, error: libc::c_int) {
@@ -315,6 +320,13 @@ pub(crate) fn close_standard_descriptors() {
         // SAFETY: nothing in this test uses them.
         unsafe { libc::close(fd) };
     }
+}
+
+/// The most bytes of memory that this process has had in RAM at one moment.
+pub(crate) fn peak_resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
 /// Bytes of memory that this process has in RAM.

@@ -57,3 +57,50 @@ pub(crate) fn close_stdio() {
         unsafe { close(fd) };
     }
 }
+
+/// All that a message's memory must have.
+pub(crate) const ALL_SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+
+/// Memory of these bytes, with these seals.
+pub(crate) fn memfd(bytes: &[u8], seals: libc::c_int) -> OwnedFd {
+    let memory = memfd_with(libc::MFD_ALLOW_SEALING);
+    std::io::Write::write_all(&mut &memory, bytes).unwrap();
+    seal(&memory, seals);
+    memory.into()
+}
+
+/// Empty memory, made with these flags of `memfd_create`.
+pub(crate) fn memfd_with(flags: libc::c_uint) -> std::fs::File {
+    // SAFETY: the name ends with a NUL.
+    let fd = unsafe { libc::memfd_create(c"test".as_ptr(), libc::MFD_CLOEXEC | flags) };
+    assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: just made, and owned by nobody else.
+    unsafe { OwnedFd::from_raw_fd(fd) }.into()
+}
+
+pub(crate) fn seal(memory: &impl AsRawFd, seals: libc::c_int) {
+    // SAFETY: a plain call on an open descriptor.
+    assert_eq!(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, seals) }, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Gives pages to a file, behind its end too, without writing them.
+pub(crate) fn allocate_pages(file: &impl AsRawFd, from: i64, bytes: i64) {
+    // SAFETY: a plain call on an open descriptor.
+    let result = unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, from, bytes) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Takes pages out of the middle of a file.
+pub(crate) fn punch_hole(file: &impl AsRawFd, from: i64, bytes: i64) {
+    let mode = libc::FALLOC_FL_KEEP_SIZE | libc::FALLOC_FL_PUNCH_HOLE;
+    // SAFETY: a plain call on an open descriptor.
+    assert_eq!(unsafe { libc::fallocate(file.as_raw_fd(), mode, from, bytes) }, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Maps a file for writing, and leaves the mapping there.
+pub(crate) fn map_writable(file: &impl AsRawFd, bytes: usize) {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choosing.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+    assert_ne!(start, libc::MAP_FAILED);
+}
