@@ -38,6 +38,7 @@
 //! - [`process::ForkedProcess`] runs a closure in a fork of this process, with a channel to it.
 //! - [`schema`] tells what a message looks like on the wire, so that two programs can compare what they mean.
 //! - [`process::CommandExt`] starts another program with a channel to it, which that program takes by [`process::inherited`].
+//! - [`memory`] is for bytes that several processes read without a copy: [`SharedBytes`].
 //! - [`socket`] is the layer below: packets and descriptors without types.
 //!
 //! One message is one packet, sent by one `sendmsg` and received by one `recvmsg`. How that works, what it costs and what a peer may
@@ -58,6 +59,7 @@ mod channel;
 mod codec;
 mod error;
 mod limits;
+pub mod memory;
 mod packet;
 pub mod process;
 pub mod schema;
@@ -78,6 +80,7 @@ pub use error::{
     SendError, SendFault, SendTimeoutError, SystemError, TryRecvError, TrySendError, TypeMismatch,
 };
 pub use limits::Limits;
+pub use memory::{SharedBytes, SharedMemory};
 
 /// What `#[derive(Message)]` names. Not for use by hand: it changes without notice.
 #[doc(hidden)]

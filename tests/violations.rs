@@ -9,7 +9,7 @@ mod support;
 use breezeway::testing::{FdLedger, RawPeer, packet};
 use breezeway::{
     AdoptFault, Blob, Bytes, Channel, DecodeError, Fault, Limits, Message, ProtocolError, Receiver, RecvError, SendError, SendFault,
-    Sender, TryRecvError, channel,
+    Sender, SharedBytes, TryRecvError, channel,
 };
 use hostile::{Of, borrowed, decode, encoded, fault, protocol, protocol_error};
 use serde::de::DeserializeOwned;
@@ -272,6 +272,28 @@ impl Table {
             assert!(matches!(&fault, Fault::Protocol(found) if *found == error), "M49, {name}: {fault:?}");
             self.saw(&error);
         }
+        // The same as the field of a message.
+        let shared = |memory: &dyn AsFd, expected| {
+            let _ledger = FdLedger::open().unwrap();
+            let (peer, receiver) = RawPeer::of_receiver::<Of<(File, SharedBytes)>>().unwrap();
+            let send = |memory: &dyn AsFd| {
+                peer.send(&packet(&[0, 0, 0, 0, 1, 0, 0, 0], &[], 2), &[self.peer_file.as_fd(), memory.as_fd()]).unwrap();
+                receiver.try_recv()
+            };
+            assert_eq!(decode(send(memory)), DecodeError::DescriptorKind { index: 1, expected }, "M50");
+            assert_eq!(*send(&whole).unwrap().0.1, [1, 2, 3, 4], "the next message");
+        };
+        for (_, wrong) in wrong.iter().filter(|(name, _)| *name != "a file of a tmpfs") {
+            shared(wrong, "memory of ordinary pages that can be read");
+        }
+        for seals in [0, future].into_iter().chain(one_missing) {
+            shared(&raw::memfd(&[1, 2, 3, 4], seals), "memory that is sealed against every change");
+        }
+        for (_, sparse, _) in sparse() {
+            shared(&sparse, "memory of which every page was written");
+        }
+        // Its own test has a limit of address space: `tests/memory.rs`.
+        self.saw(&DecodeError::Unmapped { index: 0, length: 0 });
         // Lengths that do not add up to what the memory holds.
         let lengths = |header: &[u8], bytes: &[u8], error: ProtocolError| {
             let fault = self.refused_memory("M19, M20", header, &raw::memfd(bytes, raw::ALL_SEALS));

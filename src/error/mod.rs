@@ -293,6 +293,14 @@ pub enum DecodeError {
         /// What the field wants.
         expected: &'static str,
     },
+    /// A descriptor of memory for which this process has no room in its address space.
+    #[error("descriptor {index} is memory of {length} bytes, which could not be mapped: raise `RLIMIT_AS`, or send less")]
+    Unmapped {
+        /// The index in the body.
+        index: u32,
+        /// Bytes of the memory.
+        length: u64,
+    },
     /// A blob index at or above the number of blobs in the message.
     #[error("blob {index} of {count}")]
     BlobIndex {

@@ -83,6 +83,17 @@ pub(crate) enum Unfit {
     Sparse { size: u64, found: u64 },
 }
 
+impl Unfit {
+    /// What it ought to be.
+    pub(crate) fn expected(self) -> &'static str {
+        match self {
+            Unfit::OtherKind => "memory of ordinary pages that can be read",
+            Unfit::Seals { .. } => "memory that is sealed against every change",
+            Unfit::Sparse { .. } => "memory of which every page was written",
+        }
+    }
+}
+
 impl<'a> Sealed<'a> {
     /// Looks at a descriptor. Seals are never taken off, so what is found stays true.
     pub(crate) fn examine(memory: BorrowedFd<'a>) -> io::Result<Result<Sealed<'a>, Unfit>> {

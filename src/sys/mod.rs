@@ -15,6 +15,7 @@ pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod socket;
 pub(crate) mod stack;
+pub(crate) mod writable;
 
 use std::io;
 
