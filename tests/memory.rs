@@ -23,7 +23,10 @@ trials!(
     a_fork_made_while_filling_does_no_harm,
     a_fork_reads_what_was_frozen,
     the_mapping_lives_as_long_as_the_last_clone,
-    no_byte_of_memory_is_anything_but_written,
+    pages_that_were_never_touched_are_zeros,
+    a_missing_page_that_is_hidden_is_zeros_and_no_signal,
+    an_older_kernel_copies_what_it_cannot_bring_in,
+    nobody_waits_for_a_peer_that_holds_its_memory_up,
     memory_that_cannot_be_made_is_an_error,
     memory_without_room_to_map_it_costs_one_message,
     no_other_serializer_carries_it,
@@ -100,8 +103,8 @@ fn shared_bytes_of_any_size_cost_the_same_calls() {
     };
     let small = calls(64 << 10);
     assert_eq!(small, calls(64 * MIB));
-    use libc::{SYS_close, SYS_fcntl, SYS_fstatfs, SYS_lseek, SYS_mmap, SYS_newfstatat, SYS_recvmsg, SYS_sendmsg};
-    let looking = [SYS_fcntl, SYS_fcntl, SYS_fstatfs, SYS_newfstatat, SYS_lseek, SYS_mmap];
+    use libc::{SYS_close, SYS_fcntl, SYS_fstatfs, SYS_madvise, SYS_mmap, SYS_newfstatat, SYS_recvmsg, SYS_sendmsg};
+    let looking = [SYS_fcntl, SYS_fcntl, SYS_fstatfs, SYS_newfstatat, SYS_mmap, SYS_madvise];
     let wanted = [[SYS_fcntl, SYS_sendmsg, SYS_close, SYS_recvmsg].as_slice(), &looking].concat();
     // The first message's buffer is made too, by `mmap`.
     assert_eq!(small.iter().filter(|call| **call != SYS_mmap).count(), wanted.len() - 1);
@@ -199,8 +202,7 @@ fn the_mapping_lives_as_long_as_the_last_clone() {
     ledger.check().unwrap();
 }
 
-/// Pages that were never touched are zeros at the receiver too, which would refuse them if they were not there.
-fn no_byte_of_memory_is_anything_but_written() {
+fn pages_that_were_never_touched_are_zeros() {
     let _ledger = FdLedger::open().unwrap();
     let (sender, receiver) = channel::<SharedBytes>().unwrap();
     for length in [0, 1, 4095, 4096, 4097, 5 * 4096, MIB + 1] {
@@ -233,6 +235,71 @@ fn memory_that_cannot_be_made_is_an_error() {
     support::forbid(libc::SYS_memfd_create, libc::ENOSYS);
     assert_eq!(SharedMemory::new(1).unwrap_err().raw_os_error(), Some(libc::ENOSYS));
     assert_eq!(mappings(), 0);
+}
+
+/// Memory of three pages, of which only one is there, with pages behind its end that are counted for the others.
+fn with_hidden_holes() -> File {
+    let memory = raw::memfd_with(libc::MFD_ALLOW_SEALING);
+    std::io::Write::write_all(&mut &memory, &[7; 4096]).unwrap();
+    memory.set_len(3 * 4096).unwrap();
+    raw::allocate_pages(&memory, 3 * 4096, 8 * 4096);
+    raw::seal(&memory, raw::ALL_SEALS);
+    memory
+}
+
+/// M49, M50: pages are made before anybody looks, so what cannot be made is an error and no signal.
+fn a_missing_page_that_is_hidden_is_zeros_and_no_signal() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<SharedBytes>().unwrap();
+    let memory = with_hidden_holes();
+    peer.send(&packet(&[0; 4], &[], 1), &[memory.as_fd()]).unwrap();
+    let received = receiver.recv().unwrap();
+    assert!(received[..4096] == [7; 4096] && received[4096..] == [0; 8192]);
+    drop(received);
+    let unfillable = [libc::EFAULT, libc::ENOMEM];
+    for error in unfillable {
+        support::forbid_argument(libc::SYS_madvise, 2, libc::MADV_POPULATE_READ as u64, error);
+        peer.send(&packet(&[0; 4], &[], 1), &[memory.as_fd()]).unwrap();
+        let fault = receiver.recv().unwrap_err();
+        let expected = DecodeError::Unmapped { index: 0, length: 3 * 4096 };
+        assert!(matches!(&fault, RecvError::Fault(Fault::Decode(error)) if *error == expected), "{fault:?}");
+        assert_eq!(mappings(), 0);
+    }
+}
+
+fn an_older_kernel_copies_what_it_cannot_bring_in() {
+    let _ledger = FdLedger::open().unwrap();
+    let (sender, receiver) = channel::<SharedBytes>().unwrap();
+    let shared = frozen(&[5; 100_001]);
+    support::forbid_argument(libc::SYS_madvise, 2, libc::MADV_POPULATE_READ as u64, libc::EINVAL);
+    sender.send(shared).unwrap();
+    let received = receiver.recv().unwrap();
+    assert_eq!(mappings(), 0, "it is a copy");
+    assert!(*received == [5; 100_001]);
+    // The descriptor is the memory, and travels on.
+    sender.send(received).unwrap();
+    assert!(*receiver.recv().unwrap() == [5; 100_001]);
+    let (sender, receiver) = channel::<Bytes>().unwrap();
+    sender.send(vec![3; 5 * MIB].into()).unwrap();
+    assert!(receiver.recv().unwrap() == vec![3; 5 * MIB]);
+}
+
+/// Whoever shares the description of a file can hold its position, and for ever: by a read into memory that he does not provide.
+fn nobody_waits_for_a_peer_that_holds_its_memory_up() {
+    let Some(page) = raw::Unprovided::page() else {
+        println!("skipped: nobody_waits_for_a_peer_that_holds_its_memory_up: this process may not use userfaultfd");
+        return;
+    };
+    let sealed = raw::memfd(&[7; 4096], raw::ALL_SEALS);
+    // Opened anew, it is a file with a position like any other.
+    let held = File::open(format!("/proc/self/fd/{}", sealed.as_raw_fd())).unwrap();
+    page.read_into(held.try_clone().unwrap());
+    let (peer, receiver) = RawPeer::of_receiver::<SharedBytes>().unwrap();
+    peer.send(&packet(&[0; 4], &[], 1), &[held.as_fd()]).unwrap();
+    assert!(*receiver.recv().unwrap() == [7; 4096]);
+    let (peer, receiver) = RawPeer::of_receiver::<[[u64; 32]; 16]>().unwrap();
+    peer.send(&[1, 1, 1, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0], &[held.as_fd()]).unwrap();
+    assert_eq!(receiver.recv().unwrap()[15][31], 0x0707_0707_0707_0707);
 }
 
 /// M50

@@ -123,7 +123,7 @@ pub enum Fault {
     },
     /// The message came in memory of its own, which this process could not look at or map. It is gone.
     #[error(
-        "the message came in memory that could not be mapped: raise `RLIMIT_AS`, allow `fcntl`, `fstatfs`, `lseek` and `mmap`, or send less"
+        "the message came in memory that could not be mapped: raise `RLIMIT_AS`, allow `fcntl`, `fstatfs`, `mmap` and `madvise`, or send less"
     )]
     Memory(#[source] SystemError),
     /// This process's descriptor table is full (or a security module refused), so descriptors of the message were lost.
@@ -218,12 +218,12 @@ pub enum ProtocolError {
         /// The bits that are.
         found: u32,
     },
-    /// A page of the memory that holds the message was never written, so that its receiver would have to pay for it.
-    #[error("the message's memory is {size} bytes, and was written up to {found}")]
+    /// Pages of the memory that holds the message are not there, so that its receiver would have to pay for them.
+    #[error("the message's memory is {size} bytes, of which {found} are there")]
     Sparse {
         /// Bytes of the memory.
         size: u64,
-        /// Where the first page begins that was not written.
+        /// Bytes of the pages that are there.
         found: u64,
     },
 }

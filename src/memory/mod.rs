@@ -69,7 +69,7 @@ impl SharedMemory {
         self.0.fill(work).ok_or_else(in_a_fork)
     }
 
-    /// Makes the bytes what they are for good, without a copy. Touches every page once.
+    /// Makes the bytes what they are for good, without a copy.
     ///
     /// # Errors
     ///

@@ -2,12 +2,12 @@
 //!
 //! The one invariant: a [`Mapping`] is of bytes that stay what and where they are, whoever else holds the file.
 
-use super::{check, fd};
+use super::{check, check_len, fd};
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 
 /// What `/proc/PID/maps` and `/proc/PID/fd` show.
@@ -17,6 +17,9 @@ const NAME: &CStr = c"breezeway";
 const MFD_NOEXEC_SEAL: libc::c_uint = 8;
 /// Neither the size nor the bytes change any more, and no seal can be added.
 const SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+
+/// What `fstat` counts blocks in, stat(3type).
+const BLOCK: u64 = 512;
 
 /// Empty memory that can be sealed; close-on-exec, and not on 0, 1 or 2. `memfd_create(2)`
 pub(crate) fn create() -> io::Result<File> {
@@ -70,6 +73,8 @@ pub(crate) fn seal(memory: BorrowedFd<'_>) -> io::Result<()> {
 pub(crate) struct Sealed<'a> {
     memory: BorrowedFd<'a>,
     pub(crate) len: u64,
+    /// The bytes that its pages take.
+    there: u64,
 }
 
 /// Why a descriptor is not memory that can be mapped.
@@ -79,7 +84,7 @@ pub(crate) enum Unfit {
     OtherKind,
     /// It is memory that somebody may still change.
     Seals { expected: u32, found: u32 },
-    /// It was not written from `found` on.
+    /// Only `found` bytes of it are there, and whoever reads the others first would have to pay for them.
     Sparse { size: u64, found: u64 },
 }
 
@@ -89,7 +94,7 @@ impl Unfit {
         match self {
             Unfit::OtherKind => "memory of ordinary pages that can be read",
             Unfit::Seals { .. } => "memory that is sealed against every change",
-            Unfit::Sparse { .. } => "memory of which every page was written",
+            Unfit::Sparse { .. } => "memory of which every page is there",
         }
     }
 }
@@ -124,32 +129,56 @@ impl<'a> Sealed<'a> {
         if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
             return Ok(Err(Unfit::OtherKind));
         }
-        Ok(Ok(Sealed { memory, len: stat.st_size as u64 }))
+        let (len, there) = (stat.st_size as u64, (stat.st_blocks as u64).saturating_mul(BLOCK));
+        Ok(Ok(Sealed { memory, len, there }))
     }
 
-    /// Maps it for reading, if every page of it was written: for one that was not, whoever reads it first would have to pay, and get `SIGBUS`
-    /// where he cannot. `lseek(SEEK_HOLE)`, `mmap(2)`
+    /// Maps it for reading, if as many pages are there as it takes. `mmap(2)`
     ///
-    /// Blocks as `fstat` counts them do not tell: `fallocate` makes some behind the end (Linux 6.18, tried). The file's offset moves.
+    /// Every page is there when this returns: one that was missing would be made at its first use, and be a `SIGBUS` where it cannot be. (Blocks
+    /// behind the end of the file can stand in for it in what `fstat` counts.) To ask for it by `lseek(SEEK_HOLE)` is no way: whoever
+    /// shares the description can have that wait for ever, by a `read` into memory that he does not provide (Linux 6.18, tried).
     pub(crate) fn map(&self) -> io::Result<Result<Mapping, Unfit>> {
+        if self.there < self.len {
+            return Ok(Err(Unfit::Sparse { size: self.len, found: self.there }));
+        }
+        self.mapped().map(Ok)
+    }
+
+    fn mapped(&self) -> io::Result<Mapping> {
         let len = usize::try_from(self.len).map_err(|_| io::ErrorKind::OutOfMemory)?;
         if len == 0 {
-            return Ok(Ok(Mapping { start: NonNull::dangling(), len }));
-        }
-        // SAFETY: a plain call on an open descriptor.
-        let hole = unsafe { libc::lseek(self.memory.as_raw_fd(), 0, libc::SEEK_HOLE) };
-        let found = u64::try_from(hole).map_err(|_| io::Error::last_os_error())?;
-        if found != self.len {
-            return Ok(Err(Unfit::Sparse { size: self.len, found }));
+            return Ok(Mapping { start: NonNull::dangling(), len });
         }
         // Private, because older kernels (before 6.7) count a shared mapping of a descriptor opened for writing as one that writes. No byte
         // is ever copied for it: that takes a write.
-        // SAFETY: a new mapping at an address of the kernel's choosing.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, libc::MAP_PRIVATE, self.memory.as_raw_fd(), 0) };
-        match NonNull::new(start) {
-            Some(start) if start.as_ptr() != libc::MAP_FAILED => Ok(Ok(Mapping { start: start.cast(), len })),
-            _ => Err(io::Error::last_os_error()),
+        let mapping = Mapping::new(len, libc::PROT_READ, libc::MAP_PRIVATE, self.memory.as_raw_fd())?;
+        // SAFETY: all of the mapping just made; it is only read.
+        match check(unsafe { libc::madvise(mapping.start.as_ptr().cast(), len, libc::MADV_POPULATE_READ) }) {
+            Ok(_) => Ok(mapping),
+            // Linux before 5.14 cannot be asked, so the bytes are copied.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => self.copy(len),
+            Err(error) => Err(error),
         }
+    }
+
+    /// A copy of it, in memory of this process alone. `pread(2)`
+    #[cold]
+    fn copy(&self, len: usize) -> io::Result<Mapping> {
+        let copy = Mapping::new(len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)?;
+        let mut filled = 0;
+        while filled < len {
+            // SAFETY: `filled` bytes into a mapping that is longer.
+            let to = unsafe { copy.start.add(filled) };
+            // SAFETY: the rest of the mapping, which nobody else knows yet.
+            match check_len(unsafe { libc::pread(self.memory.as_raw_fd(), to.as_ptr().cast(), len - filled, filled as libc::off_t) }) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(more) => filled += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(copy)
     }
 }
 
@@ -161,7 +190,7 @@ fn is_tmpfs(file: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(unsafe { facts.assume_init() }.f_type == libc::TMPFS_MAGIC)
 }
 
-/// Sealed memory, mapped for reading until it is dropped.
+/// Sealed memory, or a copy of it, mapped until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     start: NonNull<u8>,
@@ -173,11 +202,22 @@ unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
+impl Mapping {
+    fn new(len: usize, protection: libc::c_int, flags: libc::c_int, memory: RawFd) -> io::Result<Mapping> {
+        // SAFETY: a new mapping at an address of the kernel's choosing.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, memory, 0) };
+        match NonNull::new(start) {
+            Some(start) if start.as_ptr() != libc::MAP_FAILED => Ok(Mapping { start: start.cast(), len }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
 impl AsRef<[u8]> for Mapping {
     fn as_ref(&self) -> &[u8] {
         // SAFETY: `Sealed::map` mapped so many bytes there, or there are none, and they stay mapped while `self` is borrowed. Nobody writes to
-        // them: `F_SEAL_WRITE` was set, which the kernel sets only where no writable mapping is left, and never takes off. They are
-        // all there: the size is sealed, and no page was missing.
+        // them: a copy is this process's alone, and for the memory itself `F_SEAL_WRITE` was set, which the kernel sets only where no writable mapping
+        // is left, and never takes off. They are all there: the size is sealed, and every page was brought in.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -185,7 +225,7 @@ impl AsRef<[u8]> for Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         if self.len > 0 {
-            // SAFETY: mapped by `Sealed::map` with this length, and no borrow of it is left.
+            // SAFETY: mapped by `new` with this length, and no borrow of it is left.
             unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
         }
     }
