@@ -256,8 +256,7 @@ pub(crate) fn receive_kind(kind: Kind, socket: BorrowedFd<'_>, limits: &Limits, 
     }
 }
 
-/// Looks at everything that can be seen without knowing the type, and takes it apart: the body, and copies of the blobs. (A slice of the
-/// buffer would pin it whole, and the thread wants it back for the next message.)
+/// Looks at everything that can be seen without knowing the type, and takes it apart: the body and the blobs.
 #[inline]
 fn unpack(
     kind: Kind,
@@ -294,11 +293,29 @@ fn unpack(
         descriptors.pop();
         return Ok(opened);
     }
-    let (body, blobs) = header.parts(payload.as_slice())?;
+    let room = payload.room();
+    if header.blobs > 0 && header.parts(payload.as_slice())?.1.any(|blob| is_worth_pinning(blob, room)) {
+        return Ok(slices(header, &Bytes::from_owner(payload), room)?);
+    }
+    // The thread wants its buffer back for the next message.
     let mut copies = List::new();
+    let (body, blobs) = header.parts(payload.as_slice())?;
     blobs.map(Bytes::copy_from_slice).for_each(|blob| copies.push(blob));
     payload.truncate(body);
     Ok((Body::Own(payload), copies))
+}
+
+/// Finds the parts in what arrived, which takes so much room as long as a slice of it is there.
+fn slices(header: Header, whole: &Bytes, room: usize) -> Result<(Body, List<Bytes>), ProtocolError> {
+    let (body, found) = header.parts(whole)?;
+    let mut blobs = List::new();
+    blobs.extend(found.map(|blob| if is_worth_pinning(blob, room) { whole.slice_ref(blob) } else { Bytes::copy_from_slice(blob) }));
+    Ok((Body::Shared(whole.slice(..body)), blobs))
+}
+
+/// Whether a blob is a slice of what it arrived in, and not a copy: who keeps it keeps at most four times its size.
+fn is_worth_pinning(blob: &[u8], room: usize) -> bool {
+    blob.len() >= room / 4
 }
 
 /// Bytes behind the header that this end makes room for.

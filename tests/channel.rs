@@ -35,6 +35,7 @@ trials!(
     a_bare_packet_above_the_packet_size_is_told_with_its_size,
     bytes_of_every_size_arrive,
     received_bytes_pin_only_themselves,
+    received_bytes_pin_at_most_four_times_themselves,
     no_bytes_of_an_earlier_message_come_back,
     an_end_becomes_a_descriptor_and_back,
     what_is_no_end_is_given_back,
@@ -418,6 +419,25 @@ fn received_bytes_pin_only_themselves() {
     assert!(kept.iter().all(|blob| blob.len() <= 4096));
     // 500 × 4 KiB and book-keeping are kept; the 50 MB that arrived beside them are not.
     assert!(grown < 10_000_000, "{grown} bytes");
+}
+
+/// A byte string of a quarter of the receive buffer keeps that buffer, also where an earlier message has filled all of it.
+fn received_bytes_pin_at_most_four_times_themselves() {
+    const LENGTH: usize = 1_200_000;
+    let (sender, receiver) = channel::<Blob>().unwrap();
+    let before = support::resident_bytes();
+    let kept: Vec<Blob> = (0..20)
+        .flat_map(|_| {
+            sender.send(vec![1; LENGTH].into()).unwrap();
+            let kept = receiver.recv().unwrap();
+            sender.send(vec![2; 4_000_000].into()).unwrap();
+            assert_eq!(receiver.recv().unwrap().len(), 4_000_000);
+            Some(kept)
+        })
+        .collect();
+    let grown = support::resident_bytes().saturating_sub(before);
+    assert!(kept.iter().all(|blob| blob.len() == LENGTH && blob.iter().all(|byte| *byte == 1)));
+    assert!(grown < 20 * 4 * LENGTH + 10_000_000, "{grown} bytes");
 }
 
 fn no_bytes_of_an_earlier_message_come_back() {

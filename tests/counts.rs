@@ -314,6 +314,13 @@ fn a_large_blob_is_one_allocation_at_the_receiver() {
     let _owner = shared.clone();
     assert_eq!(allocations(|| Picture { pixels: shared.clone(), thumbnail: Bytes::from_static(b"small") }), (0, 2));
     assert_eq!(allocations(|| Picture { pixels: shared.clone(), thumbnail: shared.clone() }), (0, 2));
+    // A quarter of the receive buffer and more: slices of it.
+    let half = Bytes::from(vec![1; 2 << 20]);
+    let _other_owner = half.clone();
+    let large = |thumbnail: &Bytes| allocations(|| Picture { pixels: half.clone(), thumbnail: thumbnail.clone() });
+    assert_eq!(large(&Bytes::new()), (0, 1));
+    assert_eq!(large(&half.slice(..(2 << 20) - 1000)), (0, 1));
+    assert_eq!(large(&shared), (0, 2));
     // The first clone of a `Bytes` made of a vector allocates its count of references.
     assert_eq!(allocations(|| Fresh(Bytes::from(vec![1; 100_000]))), (1, 1));
 }

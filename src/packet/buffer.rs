@@ -68,6 +68,11 @@ impl Buffer {
         self.bytes.len() - self.start
     }
 
+    /// The bytes of memory that it takes.
+    pub(crate) fn room(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     #[inline]
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -81,6 +86,12 @@ impl Buffer {
     /// The vector behind it, for a call that appends within the spare capacity.
     pub(crate) fn spare(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
     }
 }
 

@@ -3,7 +3,7 @@
 //! It is one packet still, so it is sent whole or not at all, in its order, by any number of writers. Nothing that the peer does with its
 //! side of the memory changes a byte of ours: `sys::memory` maps nothing that could.
 
-use super::{NotSent, Wait, send_parts};
+use super::{NotSent, Wait, send_parts, slices};
 use crate::error::{Fault, ProtocolError, SendFault, SystemError};
 use crate::limits::Limits;
 use crate::packet::{Body, List};
@@ -66,10 +66,7 @@ pub(super) fn open(header: Header, memory: BorrowedFd<'_>, limits: &Limits) -> R
     }
     let mapping = memory.map().map_err(failed("mmap"))?.map_err(unfit)?;
     let whole = Bytes::from_owner(mapping);
-    let (body, found) = header.parts(&whole)?;
-    let mut blobs = List::new();
-    blobs.extend(found.map(|blob| slice_or_copy(&whole, blob)));
-    Ok((Body::Shared(whole.slice(..body)), blobs))
+    Ok(slices(header, &whole, whole.len())?)
 }
 
 fn unfit(found: Unfit) -> ProtocolError {
@@ -78,9 +75,4 @@ fn unfit(found: Unfit) -> ProtocolError {
         Unfit::Seals { expected, found } => ProtocolError::Seals { expected, found },
         Unfit::Sparse { size, found } => ProtocolError::Sparse { size, found },
     }
-}
-
-/// A slice of the whole, or a copy where that would pin more than four times its size.
-fn slice_or_copy(whole: &Bytes, part: &[u8]) -> Bytes {
-    if part.len() < whole.len() / 4 { Bytes::copy_from_slice(part) } else { whole.slice_ref(part) }
 }
