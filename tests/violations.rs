@@ -32,6 +32,7 @@ trials!(
     a_full_descriptor_table_loses_one_message_and_no_descriptor,
     as_many_descriptors_as_the_kernel_carries,
     an_end_is_a_connected_seqpacket_socket,
+    an_end_that_its_sender_holds_up_is_taken_all_the_same,
     options_switched_on_behind_our_back_change_nothing,
     an_empty_packet_is_no_end_while_the_peer_is_there,
     everything_sent_is_received_before_the_end,
@@ -591,6 +592,24 @@ fn an_end_is_a_connected_seqpacket_socket() {
     drop(ours);
     // What a peer that has gone has sent can still be received, so its socket is an end.
     refuses_wrong_ends::<Receiver<u8>>(&[], &right);
+}
+
+/// Who has a copy of a socket can hold up every receive on it, and what else takes the same lock. Taking an end in is none of that.
+fn an_end_that_its_sender_holds_up_is_taken_all_the_same() {
+    let Some(page) = raw::Unprovided::page() else {
+        println!("skipped: an_end_that_its_sender_holds_up_is_taken_all_the_same: this process may not use userfaultfd");
+        return;
+    };
+    let (theirs, ours) = Channel::<u64, u64>::pair().unwrap();
+    theirs.send(7).unwrap();
+    theirs.send(8).unwrap();
+    let held = OwnedFd::try_from(ours).unwrap();
+    page.read_into(held.try_clone().unwrap().into());
+    let (peer, receiver) = RawPeer::of_receiver::<Of<Sender<u64>>>().unwrap();
+    peer.send(&packet(&[0; 4], &[], 1), &[held.as_fd()]).unwrap();
+    let end = receiver.try_recv().unwrap().0;
+    end.send(9).unwrap();
+    assert_eq!(theirs.recv().unwrap(), 9);
 }
 
 fn refuses_wrong_ends<E: breezeway::__private::Field + TryFrom<OwnedFd, Error = breezeway::AdoptError>>(
