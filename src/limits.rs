@@ -26,6 +26,7 @@ pub struct Limits {
     /// receiving thread reserves this much address space, up to 4 MiB, and touches only what messages fill.
     pub max_message: usize,
     /// Descriptors in one message. Default: 253, the kernel's own limit for one packet (`SCM_MAX_FD`); more counts as 253.
+    /// Beside a message that fits in no packet there is room for 252, because its memory is one.
     pub max_descriptors: usize,
     /// Levels of nesting in one received message: structs, enums, sequences, maps and options within each other. Default: 128, chosen, not tuned.
     pub max_depth: usize,

@@ -44,7 +44,8 @@ pub enum SendFault {
         /// The most that this end sends.
         limit: usize,
     },
-    /// The message carries more descriptors than [`Limits::max_descriptors`](crate::Limits::max_descriptors).
+    /// The message carries more descriptors than [`Limits::max_descriptors`](crate::Limits::max_descriptors), or than there is room for beside
+    /// its memory.
     #[error("the message carries {count} descriptors and at most {limit} can travel together: send them in several messages")]
     TooManyDescriptors {
         /// Descriptors in the message.
@@ -52,7 +53,8 @@ pub enum SendFault {
         /// The most that this end sends.
         limit: usize,
     },
-    /// Too many descriptors of this user are under way, unread in sockets of the whole system (`ETOOMANYREFS`).
+    /// Too many descriptors of this user are under way, unread in sockets of the whole system (`ETOOMANYREFS`). A message that fits in no packet
+    /// counts as one.
     #[error("this user has too many descriptors under way in sockets: let receivers take some, or raise `RLIMIT_NOFILE`; then send again")]
     TooManyInFlight,
     /// The message fits in no packet, and the memory to send it in could not be made.
