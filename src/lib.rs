@@ -39,6 +39,7 @@
 //! - [`schema`] tells what a message looks like on the wire, so that two programs can compare what they mean.
 //! - [`process::CommandExt`] starts another program with a channel to it, which that program takes by [`process::inherited`].
 //! - [`select`] waits for many ends, children, descriptors and deadlines at once.
+//! - [`memory`] is for bytes that several processes read without a copy: [`SharedBytes`].
 //! - [`socket`] is the layer below: packets and descriptors without types.
 //!
 //! One message is one packet, sent by one `sendmsg` and received by one `recvmsg`. How that works, what it costs and what a peer may
@@ -59,6 +60,7 @@ mod channel;
 mod codec;
 mod error;
 mod limits;
+pub mod memory;
 mod packet;
 pub mod process;
 pub mod schema;
@@ -80,6 +82,7 @@ pub use error::{
     SendError, SendFault, SendTimeoutError, SystemError, TryRecvError, TrySendError, TypeMismatch,
 };
 pub use limits::Limits;
+pub use memory::{SharedBytes, SharedMemory};
 
 /// What `#[derive(Message)]` names. Not for use by hand: it changes without notice.
 #[doc(hidden)]

@@ -20,27 +20,30 @@ use crate::sys::message::SCM_MAX_FD;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of one encoded message, without its header. Default: 4 MiB, the largest that fits in a packet.
+    /// Bytes of one encoded message, without its header. Default: 64 MiB, chosen, not tuned.
     ///
-    /// A receiving thread reserves this much address space, up to 4 MiB, and touches only what messages fill.
+    /// What fits in no packet (about 4 MiB; 208 KiB on older kernels) travels in sealed memory, which the receiver maps. For packets, a
+    /// receiving thread reserves this much address space, up to 4 MiB, and touches only what messages fill.
     pub max_message: usize,
     /// Descriptors in one message. Default: 253, the kernel's own limit for one packet (`SCM_MAX_FD`); more counts as 253.
+    /// Beside a message that fits in no packet there is room for 252, because its memory is one.
     pub max_descriptors: usize,
     /// Levels of nesting in one received message: structs, enums, sequences, maps and options within each other. Default: 128, chosen, not tuned.
     pub max_depth: usize,
     /// How many bytes of values one received byte may turn into, on top of 64 KiB that any message may. Default: 64, chosen so that
-    /// collections of empty collections pass (24 bytes for 8, 48 for an empty `HashMap`).
+    /// collections of empty collections pass (24 bytes for 8, 48 for an empty `HashMap`). Bytes beyond the first 4 MiB count an eighth of it:
+    /// what is so large is mostly data.
     pub max_expansion: usize,
 }
 
 impl Limits {
-    /// The largest message that one packet carries where `net.core.wmem_max` is the default of recent kernels (4 MiB).
-    const PACKET: usize = 4 << 20;
+    /// The bytes of a body that may turn into as much as small messages do.
+    const FULL_EXPANSION: usize = 4 << 20;
 
     /// The defaults.
     #[must_use]
     pub const fn new() -> Limits {
-        Limits { max_message: Limits::PACKET, max_descriptors: SCM_MAX_FD, max_depth: 128, max_expansion: 64 }
+        Limits { max_message: 64 << 20, max_descriptors: SCM_MAX_FD, max_depth: 128, max_expansion: 64 }
     }
 
     /// Sets the bytes of one encoded message.
@@ -67,6 +70,13 @@ impl Limits {
     pub const fn max_depth(mut self, levels: usize) -> Limits {
         self.max_depth = levels;
         self
+    }
+
+    /// The bytes of values that a body of this length may turn into, but for what any may.
+    pub(crate) fn expanded(&self, body: usize) -> usize {
+        let beyond = body.saturating_sub(Limits::FULL_EXPANSION);
+        let full = self.max_expansion.saturating_mul(body.min(Limits::FULL_EXPANSION));
+        self.max_expansion.div_ceil(8).saturating_mul(beyond).saturating_add(full)
     }
 
     /// Sets how many bytes of values one received byte may turn into.

@@ -1,12 +1,15 @@
 //! Packets to the kernel and back: [`Packet`] ⇄ one `sendmsg`, one `recvmsg`.
 //!
+//! What fits in no packet travels in memory that the packet carries ([`mod@memory`]).
 //! Waiting is one operation tried in three ways: not at all, for ever (the same call without `MSG_DONTWAIT`: one system call), or until
 //! a moment (tried, then `poll`). `O_NONBLOCK` is never touched; where somebody else has set it, `EAGAIN` leads to `poll`. What is left
 //! in the socket when its peer goes is received before the end is reported. Knows no types.
 
+mod memory;
+
 use crate::error::{Fault, ProtocolError, SendFault, SystemError};
 use crate::limits::Limits;
-use crate::packet::{Buffer, List, Packet};
+use crate::packet::{Body, Buffer, List, Packet};
 use crate::sys::message::{self, Arrival, Block};
 use crate::sys::{fd, poll, socket, stack};
 use crate::wire::{BLOB_ENTRY, HEADER, Header, Kind};
@@ -126,10 +129,11 @@ pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Resul
 pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Result<(), NotSent> {
     let body = packet.body.as_slice();
     let (descriptors, blobs) = (count(packet.descriptors.len()), count(packet.blobs.len()));
-    let header = Header { kind, descriptors, blobs, body: body.len() as u64 }.encode();
-    let (head, body) = (IoSlice::new(&header), IoSlice::new(body));
+    let header = Header { kind, memory: false, descriptors, blobs, body: body.len() as u64 };
+    let bytes = header.encode();
+    let (head, body) = (IoSlice::new(&bytes), IoSlice::new(body));
     if packet.blobs.is_empty() {
-        return send_parts(socket, &[head, body], &packet.descriptors, wait);
+        return send_whole(socket, header, &mut [head, body], &packet.descriptors, wait);
     }
     let mut table = [0; Packet::MAX_BLOBS * BLOB_ENTRY];
     for (entry, blob) in table.chunks_exact_mut(BLOB_ENTRY).zip(packet.blobs.iter()) {
@@ -140,7 +144,25 @@ pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, wai
     let filled =
         parts.iter_mut().zip([head, body, IoSlice::new(table)].into_iter().chain(packet.blobs.iter().map(|blob| IoSlice::new(blob))));
     let filled = filled.map(|(slot, part)| *slot = part).count();
-    send_parts(socket, parts.split_at(filled).0, &packet.descriptors, wait)
+    send_whole(socket, header, parts.split_at_mut(filled).0, &packet.descriptors, wait)
+}
+
+/// Sends the parts, the header first, as a packet, or in memory where they fit in none.
+#[inline]
+fn send_whole(
+    socket: BorrowedFd<'_>,
+    header: Header,
+    parts: &mut [IoSlice<'_>],
+    descriptors: &[OwnedFd],
+    wait: Wait,
+) -> Result<(), NotSent> {
+    match transmit(socket, parts, descriptors, wait) {
+        Err(NotTransmitted::Refused(error)) if matches!(error.raw_os_error(), Some(message::EMSGSIZE | message::ENOBUFS)) => {
+            let (_, payload) = parts.split_at_mut(1);
+            memory::send(socket, header, payload, descriptors, wait)
+        }
+        result => result.map_err(|error| error.explain(socket, parts)),
+    }
 }
 
 /// The codec has kept both counts within `u16`.
@@ -148,9 +170,37 @@ fn count(len: usize) -> u16 {
     u16::try_from(len).unwrap_or(u16::MAX)
 }
 
+/// Sends the parts as one packet.
+pub(crate) fn send_parts<D: AsFd>(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], descriptors: &[D], wait: Wait) -> Result<(), NotSent> {
+    transmit(socket, parts, descriptors, wait).map_err(|error| error.explain(socket, parts))
+}
+
+/// Why a packet was not sent.
+enum NotTransmitted {
+    For(NotSent),
+    /// For what it is.
+    Refused(io::Error),
+}
+
+impl<E: Into<NotSent>> From<E> for NotTransmitted {
+    fn from(error: E) -> NotTransmitted {
+        NotTransmitted::For(error.into())
+    }
+}
+
+impl NotTransmitted {
+    #[cold]
+    fn explain(self, socket: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> NotSent {
+        match self {
+            NotTransmitted::For(reason) => reason,
+            NotTransmitted::Refused(error) => explain(socket, parts, error).into(),
+        }
+    }
+}
+
 /// One `sendmsg` of everything, again and again until it is done or the time is over.
 #[inline]
-pub(crate) fn send_parts<D: AsFd>(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], descriptors: &[D], mut wait: Wait) -> Result<(), NotSent> {
+fn transmit<D: AsFd>(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], descriptors: &[D], mut wait: Wait) -> Result<(), NotTransmitted> {
     loop {
         match message::send(socket, parts, descriptors, wait.block()) {
             Ok(_) => return Ok(()),
@@ -159,13 +209,13 @@ pub(crate) fn send_parts<D: AsFd>(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>],
                 ErrorKind::WouldBlock if wait.ready(socket, poll::Interest::Write)? => {}
                 // The kernel calls a queue writable when three quarters of it are free, and takes a packet long before that.
                 ErrorKind::WouldBlock if matches!(wait, Wait::Until(_)) => wait = Wait::Not,
-                ErrorKind::WouldBlock => return Err(NotSent::Full),
+                ErrorKind::WouldBlock => return Err(NotSent::Full.into()),
                 // A reset is reported once, for messages that the peer left unread; after it, it is a broken pipe. Older kernels have
                 // other words for a peer that goes at this very moment.
                 ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused | ErrorKind::NotConnected => {
-                    return Err(NotSent::Closed);
+                    return Err(NotSent::Closed.into());
                 }
-                _ => return Err(explain(socket, parts, error).into()),
+                _ => return Err(NotTransmitted::Refused(error)),
             },
         }
     }
@@ -197,11 +247,8 @@ pub(crate) fn receive_kind(kind: Kind, socket: BorrowedFd<'_>, limits: &Limits, 
     let mut header = [0; HEADER];
     let mut descriptors = List::new();
     let arrival = receive_parts(socket, &mut header, payload.spare(), &mut descriptors, wait)?;
-    match examine(kind, &arrival, header, &payload, descriptors.len(), limits) {
-        Ok((body, blobs)) => {
-            payload.truncate(body);
-            Ok(Packet { body: payload, blobs, descriptors })
-        }
+    match unpack(kind, &arrival, header, payload, &mut descriptors, limits) {
+        Ok((body, blobs)) => Ok(Packet { body, blobs, descriptors }),
         Err(fault) => {
             socket::close_at_once(&descriptors);
             Err(fault.into())
@@ -209,17 +256,16 @@ pub(crate) fn receive_kind(kind: Kind, socket: BorrowedFd<'_>, limits: &Limits, 
     }
 }
 
-/// Looks at everything that can be seen without knowing the type: the length of the body, and copies of the blobs. (A slice of the buffer
-/// would pin it whole, and the thread wants it back for the next message.)
+/// Looks at everything that can be seen without knowing the type, and takes it apart: the body and the blobs.
 #[inline]
-fn examine(
+fn unpack(
     kind: Kind,
     arrival: &Arrival,
     header: [u8; HEADER],
-    payload: &Buffer,
-    descriptors: usize,
+    mut payload: Buffer,
+    descriptors: &mut List<OwnedFd>,
     limits: &Limits,
-) -> Result<(usize, List<Bytes>), Fault> {
+) -> Result<(Body, List<Bytes>), Fault> {
     if arrival.bytes < HEADER {
         return Err(ProtocolError::ShortHeader { expected: HEADER, found: arrival.bytes }.into());
     }
@@ -229,18 +275,47 @@ fn examine(
     let header = Header::decode(header, kind)?;
     // A thread's spare buffer may have more room than this end accepts.
     if arrival.cut || payload.len() > receive_room(limits) {
-        return Err(Fault::TooLarge { limit: limits.max_message });
+        return Err(Fault::TooLarge { limit: receive_room(limits) });
     }
-    if descriptors != usize::from(header.descriptors) {
-        return Err(ProtocolError::DescriptorCount { announced: header.descriptors.into(), found: descriptors }.into());
+    if header.memory && payload.len() > 0 {
+        return Err(ProtocolError::LongBody { announced: 0, found: payload.len() }.into());
     }
-    if descriptors > limits.descriptors() {
-        return Err(Fault::TooManyDescriptors { count: descriptors, limit: limits.descriptors() });
+    let (announced, found) = (usize::from(header.descriptors) + usize::from(header.memory), descriptors.len());
+    if found != announced {
+        return Err(ProtocolError::DescriptorCount { announced, found }.into());
     }
-    let (body, blobs) = header.parts(payload.as_slice())?;
+    let count = usize::from(header.descriptors);
+    if count > limits.descriptors() {
+        return Err(Fault::TooManyDescriptors { count, limit: limits.descriptors() });
+    }
+    if let Some(memory) = descriptors.last().filter(|_| header.memory) {
+        let opened = memory::open(header, memory.as_fd(), limits)?;
+        descriptors.pop();
+        return Ok(opened);
+    }
+    let room = payload.room();
+    if header.blobs > 0 && header.parts(payload.as_slice())?.1.any(|blob| is_worth_pinning(blob, room)) {
+        return Ok(slices(header, &Bytes::from_owner(payload), room)?);
+    }
+    // The thread wants its buffer back for the next message.
     let mut copies = List::new();
+    let (body, blobs) = header.parts(payload.as_slice())?;
     blobs.map(Bytes::copy_from_slice).for_each(|blob| copies.push(blob));
-    Ok((body, copies))
+    payload.truncate(body);
+    Ok((Body::Own(payload), copies))
+}
+
+/// Finds the parts in what arrived, which takes so much room as long as a slice of it is there.
+fn slices(header: Header, whole: &Bytes, room: usize) -> Result<(Body, List<Bytes>), ProtocolError> {
+    let (body, found) = header.parts(whole)?;
+    let mut blobs = List::new();
+    blobs.extend(found.map(|blob| if is_worth_pinning(blob, room) { whole.slice_ref(blob) } else { Bytes::copy_from_slice(blob) }));
+    Ok((Body::Shared(whole.slice(..body)), blobs))
+}
+
+/// Whether a blob is a slice of what it arrived in, and not a copy: who keeps it keeps at most four times its size.
+fn is_worth_pinning(blob: &[u8], room: usize) -> bool {
+    blob.len() >= room / 4
 }
 
 /// Bytes behind the header that this end makes room for.

@@ -39,6 +39,7 @@ trials!(
     a_main_stack_is_found_under_a_loader,
     a_fork_of_a_thread_ends_with_that_threads_stack,
     a_stack_that_cannot_be_asked_about_is_taken_to_be_small,
+    idle_channels_hold_nothing,
     the_controls_notice;
     programs: use_the_stack
 );
@@ -573,6 +574,23 @@ fn a_stack_that_cannot_be_asked_about_is_taken_to_be_small() {
     assert!((20 << 10..30 << 10).contains(&left), "{left}");
     // Which is enough for something that is not nested.
     assert!(receive::<u64>(&[7, 0, 0, 0, 0, 0, 0, 0], Limits::new()).is_ok());
+}
+
+/// Whatever went over a channel, it holds a few words; what a thread keeps is one buffer, and never a very large one.
+fn idle_channels_hold_nothing() {
+    const COUNT: usize = 1000;
+    let sizes = [10, 100_000, 4 << 20, 5 << 20, 20 << 20];
+    let before = Heap::live();
+    let channels: Vec<_> = (0..COUNT).map(|_| breezeway::Channel::<String>::pair().unwrap()).collect();
+    let made = Heap::live() - before;
+    assert!(made / COUNT < 1000, "{made} bytes in {COUNT} channels");
+    for (index, (near, far)) in channels.iter().enumerate() {
+        let size = if index < 50 { sizes[index % sizes.len()] } else { 10 };
+        near.send("x".repeat(size)).unwrap();
+        assert_eq!(far.recv().unwrap().len(), size);
+    }
+    let held = Heap::live() - before - made;
+    assert!(held < 10 << 20, "{held} bytes are held beside the channels");
 }
 
 /// What the other tests rely on: the allocator counts, the address space is limited, a thread has the stack it was given.

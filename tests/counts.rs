@@ -9,12 +9,16 @@ mod calls;
 mod support;
 
 use breezeway::select::Select;
-use breezeway::{Bytes, Channel, Fd, Message, RecvTimeoutError, Sender, TryRecvError, channel};
+use breezeway::{Blob, Bytes, Channel, Fd, Message, RecvTimeoutError, Sender, TryRecvError, channel};
 use calls::{mark, record};
-use libc::{SYS_close, SYS_fcntl, SYS_getpid, SYS_ppoll, SYS_recvmsg, SYS_sendmsg};
+use libc::{
+    SYS_close, SYS_fcntl, SYS_fstatfs, SYS_getpid, SYS_madvise, SYS_memfd_create, SYS_mmap, SYS_munmap, SYS_newfstatat, SYS_ppoll,
+    SYS_prlimit64, SYS_recvmsg, SYS_sendmsg, SYS_writev,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use support::some_file;
 
@@ -26,6 +30,7 @@ trials!(
     looking_at_an_empty_channel_is_one_recvmsg,
     waiting_with_a_deadline_is_recvmsg_ppoll_recvmsg,
     giving_up_at_a_deadline_is_recvmsg_and_ppoll,
+    what_fits_in_no_packet_is_made_sealed_looked_at_and_mapped,
     one_system_call_more_is_noticed,
     a_plain_serde_message_without_heap_fields_allocates_nothing,
     a_derived_message_without_heap_fields_allocates_nothing,
@@ -33,6 +38,7 @@ trials!(
     each_heap_field_is_one_allocation_at_the_receiver,
     a_large_blob_is_one_allocation_at_the_receiver,
     waiting_in_a_select_allocates_nothing,
+    blobs_in_memory_share_one_allocation,
     one_allocation_more_is_noticed,
 );
 
@@ -184,6 +190,22 @@ fn giving_up_at_a_deadline_is_recvmsg_and_ppoll() {
     assert_eq!(numbers(&calls), [SYS_recvmsg, SYS_ppoll].repeat(COUNTED));
 }
 
+fn what_fits_in_no_packet_is_made_sealed_looked_at_and_mapped() {
+    let (sender, receiver) = channel::<Blob>().unwrap();
+    let blob = Blob::from(vec![7; 5 << 20]);
+    let _owner = blob.clone();
+    let send = || counted(|| sender.send_ref(&blob).unwrap());
+    let receive = || counted(|| assert_eq!(receiver.recv().unwrap().len(), 5 << 20));
+    let [sent, received] = record([&send, &receive], |_, _| {});
+    let making = [SYS_prlimit64, SYS_memfd_create, SYS_writev, SYS_fcntl];
+    assert_eq!(numbers(&sent), [&[SYS_sendmsg], making.as_slice(), &[SYS_sendmsg, SYS_close]].concat().repeat(COUNTED));
+    let looking = [SYS_fcntl, SYS_fcntl, SYS_fstatfs, SYS_newfstatat];
+    assert_eq!(
+        numbers(&received),
+        [&[SYS_recvmsg], looking.as_slice(), &[SYS_mmap, SYS_madvise, SYS_close, SYS_munmap]].concat().repeat(COUNTED)
+    );
+}
+
 fn one_system_call_more_is_noticed() {
     let (sender, _receiver) = channel::<Tiny>().unwrap();
     let send = || {
@@ -198,7 +220,10 @@ fn one_system_call_more_is_noticed() {
 
 /// Allocations per message of the sender and of the receiver, the same for each of many messages.
 fn allocations<T: Serialize + DeserializeOwned>(make: impl Fn() -> T) -> (usize, usize) {
-    let (near, far) = Channel::<T>::pair().unwrap();
+    allocations_on(Channel::<T>::pair().unwrap(), make)
+}
+
+fn allocations_on<T: Serialize + DeserializeOwned>((near, far): (Channel<T>, Channel<T>), make: impl Fn() -> T) -> (usize, usize) {
     let there = || {
         let message = make();
         let (sent, result) = allocations::during(|| near.send(message));
@@ -301,8 +326,31 @@ fn a_large_blob_is_one_allocation_at_the_receiver() {
     let _owner = shared.clone();
     assert_eq!(allocations(|| Picture { pixels: shared.clone(), thumbnail: Bytes::from_static(b"small") }), (0, 2));
     assert_eq!(allocations(|| Picture { pixels: shared.clone(), thumbnail: shared.clone() }), (0, 2));
+    // A quarter of the receive buffer and more: slices of it.
+    let half = Bytes::from(vec![1; 2 << 20]);
+    let _other_owner = half.clone();
+    let large = |thumbnail: &Bytes| allocations(|| Picture { pixels: half.clone(), thumbnail: thumbnail.clone() });
+    assert_eq!(large(&Bytes::new()), (0, 1));
+    assert_eq!(large(&half.slice(..(2 << 20) - 1000)), (0, 1));
+    assert_eq!(large(&shared), (0, 2));
     // The first clone of a `Bytes` made of a vector allocates its count of references.
     assert_eq!(allocations(|| Fresh(Bytes::from(vec![1; 100_000]))), (1, 1));
+}
+
+fn blobs_in_memory_share_one_allocation() {
+    let shared = |length| {
+        let bytes = Bytes::from(vec![1; length]);
+        (bytes.clone(), bytes)
+    };
+    let (large, _owner) = shared(100_000);
+    let (small, _other_owner) = shared(5000);
+    let pair = || {
+        let pair = Channel::<Picture>::pair().unwrap();
+        support::set_send_buffer(pair.0.as_fd(), 2304);
+        pair
+    };
+    assert_eq!(allocations_on(pair(), || Picture { pixels: large.clone(), thumbnail: large.clone() }), (0, 1));
+    assert_eq!(allocations_on(pair(), || Picture { pixels: large.clone(), thumbnail: small.clone() }), (0, 2));
 }
 
 #[derive(Message)]

@@ -1,6 +1,10 @@
 //! The format on the wire is the one that is written down: every vector of `tests/golden/` is received as the value it stands for, and
 //! that value is sent as the same bytes. What the vectors cannot cover, a reference implementation of the body format does.
 
+#[path = "support/raw.rs"]
+mod raw;
+mod support;
+
 use breezeway::__private::bench;
 use breezeway::socket::{Family, Protocol, SocketType, socketpair};
 use breezeway::testing::RawPeer;
@@ -11,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedL
 use std::ffi::{CString, OsString};
 use std::fmt::Debug;
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use std::num::{NonZeroI64, NonZeroU16};
@@ -82,6 +87,31 @@ impl Vectors {
         }
     }
 
+    /// A message in memory: all but the first 16 bytes. It is sent so where packets are small.
+    fn check_memory<T: breezeway::__private::Field>(&mut self, name: &str, value: T, equal: impl FnOnce(&T, &T) -> bool) {
+        let vector = self.take(name);
+        let (header, payload) = vector.bytes.split_at(16);
+        let (peer, receiver) = RawPeer::of_receiver::<Of<T>>().unwrap();
+        let (file, memory) = (file(), raw::memfd(payload, raw::ALL_SEALS));
+        let descriptors: Vec<_> = std::iter::repeat_n(file.as_fd(), vector.descriptors).chain([memory.as_fd()]).collect();
+        peer.send(header, &descriptors).unwrap();
+        let received = receiver.recv().unwrap();
+        assert!(equal(&value, &received.0), "{name}");
+        for value in [Of(value), received] {
+            let (peer, sender) = RawPeer::of_sender().unwrap();
+            support::set_send_buffer(sender.as_fd(), 2304);
+            sender.send(value).unwrap();
+            let packet = peer.receive().unwrap().unwrap();
+            assert_eq!(packet.bytes, header, "{name}");
+            assert_eq!(packet.descriptors.len(), vector.descriptors + 1, "{name}");
+            let mut sent = Vec::new();
+            let mut memory = File::from(packet.descriptors.into_iter().next_back().unwrap());
+            memory.rewind().unwrap();
+            memory.read_to_end(&mut sent).unwrap();
+            assert!(sent == payload, "{name}");
+        }
+    }
+
     /// Descriptors: all that can be said is that they arrive and are numbered so.
     fn check_descriptors<T: breezeway::__private::Field>(&mut self, name: &str, value: T) {
         self.check_by(name, Of(value), |_, _| ());
@@ -136,6 +166,15 @@ struct Everything {
 
 fn file() -> File {
     File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap()
+}
+
+#[test]
+fn every_vector_of_memory_is_received_and_sent_as_it_is_written() {
+    let mut vectors = Vectors::read(include_str!("golden/memory.txt"));
+    vectors.check_memory("vec", vec![7_u8; 5000], PartialEq::eq);
+    vectors.check_memory("blobs", (3_u16, Bytes::from(vec![7; 5000]), Bytes::from(vec![8; 4096])), PartialEq::eq);
+    vectors.check_memory("file", (file(), Bytes::from(vec![9; 6000])), |sent, received| sent.1 == received.1);
+    assert!(vectors.0.is_empty());
 }
 
 #[test]

@@ -461,6 +461,7 @@ mod differences {
         );
         differ(&field::<HashMap<u8, u16>>(), &field::<BTreeMap<u8, u16>>(), "Holds.field: HashMap<u8, u16> here, BTreeMap<u8, u16> there");
         differ(&field::<File>(), &field::<Fd<TcpListener>>(), "Holds.field: File here, TcpListener there");
+        differ(&field::<breezeway::SharedBytes>(), &field::<std::os::fd::OwnedFd>(), "Holds.field: SharedBytes here, OwnedFd there");
         differ(&field::<Vec<base::Job>>(), &field::<Vec<v::enums::Retyped>>(), "Holds.field[]::Scan.name: String here, Vec<u8> there");
         differ(&field::<Option<base::Size>>(), &field::<Option<same_name::Size>>(), "Holds.field?: enum Size here, struct Size there");
         differ(&message::<opaque::One>(), &message::<opaque::Two>(), "One.point: opaque \"v1\" here, opaque \"v2\" there");

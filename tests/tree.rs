@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["lib"],
     &["process", "select", "testing"],
     &["channel"],
-    &["socket"],
+    &["memory", "socket"],
     &["codec", "transport"],
     &["wire"],
     &["packet", "error", "limits"],

@@ -8,8 +8,8 @@ mod support;
 
 use breezeway::testing::{FdLedger, RawPeer, packet};
 use breezeway::{
-    AdoptFault, Bytes, Channel, DecodeError, Fault, Limits, Message, ProtocolError, Receiver, RecvError, SendError, SendFault, Sender,
-    TryRecvError, channel,
+    AdoptFault, Blob, Bytes, Channel, DecodeError, Fault, Limits, Message, ProtocolError, Receiver, RecvError, SendError, SendFault,
+    Sender, SharedBytes, TryRecvError, channel,
 };
 use hostile::{Of, borrowed, decode, encoded, fault, protocol, protocol_error};
 use serde::de::DeserializeOwned;
@@ -34,10 +34,13 @@ trials!(
     an_end_is_a_connected_seqpacket_socket,
     a_field_takes_only_the_kind_of_its_type,
     what_cannot_be_looked_at_is_refused,
+    an_end_that_its_sender_holds_up_is_taken_all_the_same,
     options_switched_on_behind_our_back_change_nothing,
     an_empty_packet_is_no_end_while_the_peer_is_there,
     everything_sent_is_received_before_the_end,
     one_message_is_one_packet,
+    memory_at_the_limit_passes_and_above_it_is_refused,
+    what_a_peer_does_to_its_memory_is_seen_by_nobody,
     nothing_lands_on_closed_standard_streams,
     a_new_last_variant_is_refused_and_the_channel_goes_on,
 );
@@ -97,6 +100,7 @@ impl Table {
         table.headers();
         table.values();
         table.indices();
+        table.memory();
         table
     }
 
@@ -114,7 +118,8 @@ impl Table {
         self.packet("M12", &with(0, 2), 1, ProtocolError::Version { expected: 1, found: 2 });
         self.packet("M13", &with(1, 0), 0, ProtocolError::Kind { expected: 1, found: 0 });
         self.packet("M13", &with(1, 2), 1, ProtocolError::Kind { expected: 1, found: 2 });
-        self.packet("M14", &with(2, 1), 0, ProtocolError::Flags { found: 1 });
+        self.packet("M14", &with(2, 2), 0, ProtocolError::Flags { found: 2 });
+        self.packet("M14", &with(2, 0xff), 0, ProtocolError::Flags { found: 0xfe });
         self.packet("M14", &with(3, 0x80), 1, ProtocolError::Flags { found: 0x8000 });
         self.packet("M15", &with(6, 65), 0, ProtocolError::BlobCount { announced: 65, limit: 64 });
         self.packet("M15", &with(7, 0xff), 1, ProtocolError::BlobCount { announced: 0xff00, limit: 64 });
@@ -221,6 +226,133 @@ impl Table {
         let both = packet(&index(&[0, 1]), &[b"a", b"b", b"c"], 1);
         self.whole::<TwoBlobs>("M32", &both, &good, DecodeError::DescriptorsUnused { count: 1 });
     }
+
+    /// Messages of which all but the header is in memory.
+    fn memory(&mut self) {
+        let header = |descriptors: u8, blobs: u8, body: u64| [[1, 1, 1, 0, descriptors, 0, blobs, 0], body.to_le_bytes()].concat();
+        let plain = header(0, 0, 4);
+        let behind = |bytes: &[u8]| [plain.as_slice(), bytes].concat();
+        self.packet("M45", &behind(&[0]), 1, ProtocolError::LongBody { announced: 0, found: 1 });
+        self.packet("M45", &behind(&[1, 2, 3, 4]), 0, ProtocolError::LongBody { announced: 0, found: 4 });
+        self.packet("M17", &plain, 0, ProtocolError::DescriptorCount { announced: 1, found: 0 });
+        self.packet("M17", &plain, 2, ProtocolError::DescriptorCount { announced: 1, found: 2 });
+        self.packet("M17", &header(1, 0, 4), 1, ProtocolError::DescriptorCount { announced: 2, found: 1 });
+        self.packet("M46", &plain, 1, ProtocolError::NotMemory);
+        let whole = raw::memfd(&[1, 2, 3, 4], raw::ALL_SEALS);
+        let reopened =
+            |options: &mut OpenOptions| -> OwnedFd { options.open(format!("/proc/self/fd/{}", whole.as_raw_fd())).unwrap().into() };
+        let huge = raw::memfd_with(libc::MFD_HUGETLB | libc::MFD_ALLOW_SEALING);
+        raw::seal(&huge, raw::ALL_SEALS);
+        let wrong = [
+            ("a pipe", raw::pipe()[0].try_clone().unwrap()),
+            ("a socket", UnixDatagram::unbound().unwrap().into()),
+            ("a file of a tmpfs", tempfile::tempfile_in("/dev/shm").unwrap().into()),
+            ("huge pages", huge.into()),
+            ("memory that can only be written", reopened(OpenOptions::new().write(true))),
+            ("memory that can only be named", reopened(OpenOptions::new().read(true).custom_flags(libc::O_PATH))),
+        ];
+        for (name, descriptor) in &wrong {
+            // The file of a tmpfs can have no seal but one.
+            match self.refused_memory(name, &plain, descriptor) {
+                Fault::Protocol(ProtocolError::NotMemory) => {}
+                Fault::Protocol(ProtocolError::Seals { found: 1, .. }) if *name == "a file of a tmpfs" => {}
+                fault => panic!("M46, {name}: {fault:?}"),
+            }
+        }
+        let expected = raw::ALL_SEALS as u32;
+        let future = raw::ALL_SEALS & !libc::F_SEAL_WRITE | libc::F_SEAL_FUTURE_WRITE;
+        let one_missing =
+            [libc::F_SEAL_SEAL, libc::F_SEAL_SHRINK, libc::F_SEAL_GROW, libc::F_SEAL_WRITE].map(|seal| raw::ALL_SEALS & !seal);
+        for seals in one_missing.into_iter().chain([0, future]) {
+            let fault = self.refused_memory("M47", &plain, &raw::memfd(&[1, 2, 3, 4], seals));
+            let error = ProtocolError::Seals { expected, found: seals as u32 };
+            assert!(matches!(&fault, Fault::Protocol(found) if *found == error), "M47, {seals:#x}: {fault:?}");
+            self.saw(&error);
+        }
+        for (name, memory, found) in sparse() {
+            let fault = self.refused_memory(name, &header(0, 0, 3 * 4096), &memory);
+            let error = ProtocolError::Sparse { size: 3 * 4096, found };
+            assert!(matches!(&fault, Fault::Protocol(found) if *found == error), "M49, {name}: {fault:?}");
+            self.saw(&error);
+        }
+        // The same as the field of a message.
+        let shared = |memory: &dyn AsFd, expected| {
+            let _ledger = FdLedger::open().unwrap();
+            let (peer, receiver) = RawPeer::of_receiver::<Of<(File, SharedBytes)>>().unwrap();
+            let send = |memory: &dyn AsFd| {
+                peer.send(&packet(&[0, 0, 0, 0, 1, 0, 0, 0], &[], 2), &[self.peer_file.as_fd(), memory.as_fd()]).unwrap();
+                receiver.try_recv()
+            };
+            let error = decode(send(memory));
+            assert!(
+                matches!(error, DecodeError::DescriptorKind { index: 1, expected: wanted, .. } if wanted == expected),
+                "M50: {error:?}"
+            );
+            assert_eq!(*send(&whole).unwrap().0.1, [1, 2, 3, 4], "the next message");
+        };
+        for (_, wrong) in wrong.iter().filter(|(name, _)| *name != "a file of a tmpfs") {
+            shared(wrong, "memory of ordinary pages that can be read");
+        }
+        for seals in [0, future].into_iter().chain(one_missing) {
+            shared(&raw::memfd(&[1, 2, 3, 4], seals), "memory that is sealed against every change");
+        }
+        for (_, sparse, _) in sparse() {
+            shared(&sparse, "memory of which every page is there");
+        }
+        // Its own test has a limit of address space: `tests/memory.rs`.
+        self.saw(&DecodeError::Unmapped { index: 0, length: 0 });
+        // Lengths that do not add up to what the memory holds.
+        let lengths = |header: &[u8], bytes: &[u8], error: ProtocolError| {
+            let fault = self.refused_memory("M19, M20", header, &raw::memfd(bytes, raw::ALL_SEALS));
+            assert!(matches!(&fault, Fault::Protocol(found) if *found == error), "{header:?}: {fault:?}");
+        };
+        lengths(&plain, &[1, 2, 3], ProtocolError::ShortBody { announced: 4, found: 3 });
+        lengths(&plain, &[], ProtocolError::ShortBody { announced: 4, found: 0 });
+        lengths(&plain, &[0; 5], ProtocolError::LongBody { announced: 4, found: 5 });
+        lengths(&header(0, 1, 0), &[0; 7], ProtocolError::ShortBody { announced: 8, found: 7 });
+        lengths(&header(0, 2, u64::MAX - 15), &[0xff; 64], ProtocolError::ShortBody { announced: u64::MAX, found: 64 });
+        lengths(&header(0, 1, 0), &[0xff; 64], ProtocolError::ShortBody { announced: u64::MAX, found: 64 });
+        // What holds for a body holds for one in memory.
+        let (trailing, units) = (raw::memfd(&[1, 2, 3, 4, 5], raw::ALL_SEALS), raw::memfd(&(1_u64 << 60).to_le_bytes(), raw::ALL_SEALS));
+        let fault = self.refused_memory("M22", &header(0, 0, 5), &trailing);
+        assert!(matches!(fault, Fault::Decode(DecodeError::TrailingBytes { count: 1 })), "{fault:?}");
+        let fault = self.refused_memory("M22", &header(0, 0, 8), &units);
+        assert!(matches!(fault, Fault::Decode(DecodeError::TrailingBytes { count: 4 })), "{fault:?}");
+    }
+
+    /// Sends the header with this descriptor to a receiver of numbers, and then a number in memory.
+    fn refused_memory(&self, rule: &str, header: &[u8], memory: &impl AsFd) -> Fault {
+        let _ledger = FdLedger::open().unwrap();
+        let (peer, receiver) = RawPeer::of_receiver::<u32>().unwrap();
+        peer.send(header, &[memory.as_fd()]).unwrap();
+        let fault = fault(receiver.try_recv());
+        let good = raw::memfd(&7_u32.to_le_bytes(), raw::ALL_SEALS);
+        peer.send(&[1, 1, 1, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0], &[good.as_fd()]).unwrap();
+        assert_eq!(receiver.try_recv().unwrap(), 7, "{rule}: the next message");
+        fault
+    }
+}
+
+/// Sealed memory of three pages, not all of which are there, and the bytes of those that are.
+fn sparse() -> Vec<(&'static str, File, u64)> {
+    let made = |name, found, make: &dyn Fn(&File)| {
+        let memory = raw::memfd_with(libc::MFD_ALLOW_SEALING);
+        make(&memory);
+        raw::seal(&memory, raw::ALL_SEALS);
+        (name, memory, found)
+    };
+    let write = |memory: &File, pages: usize| std::io::Write::write_all(&mut &*memory, &vec![7; pages * 4096]).unwrap();
+    vec![
+        made("no page", 0, &|memory| memory.set_len(3 * 4096).unwrap()),
+        made("all but the last", 2 * 4096, &|memory| {
+            write(memory, 2);
+            memory.set_len(3 * 4096).unwrap();
+        }),
+        made("all but one that was taken out", 2 * 4096, &|memory| {
+            write(memory, 3);
+            raw::punch_hole(memory, 4096, 4096);
+        }),
+    ]
 }
 
 fn each_violation_has_its_error() {
@@ -279,6 +411,68 @@ fn a_packet_at_the_limit_passes_and_one_above_is_refused() {
         assert!(matches!(fault(receiver.try_recv()), Fault::TooLarge { .. }));
     }
     ledger.check().unwrap();
+}
+
+/// M48
+fn memory_at_the_limit_passes_and_above_it_is_refused() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<Of<(Bytes, Vec<File>)>>().unwrap();
+    let receiver = receiver.with_limits(Limits::new().max_message(10_000).max_descriptors(1));
+    let file = some_file();
+    let open = FdLedger::open().unwrap();
+    // Index, count, table and blob.
+    let send = |length: usize, files: u8| {
+        let body = [[0; 4].as_slice(), &[files, 0, 0, 0, 0, 0, 0, 0], &vec![0; 4 * usize::from(files)]].concat();
+        let whole = packet(&body, &[&vec![7; length - body.len() - 8]], files.into());
+        let (header, payload) = whole.split_at(16);
+        let memory = raw::memfd(payload, raw::ALL_SEALS);
+        let mut header = header.to_vec();
+        header[2] = 1;
+        let descriptors: Vec<BorrowedFd<'_>> = std::iter::repeat_n(file.as_fd(), files.into()).chain([memory.as_fd()]).collect();
+        peer.send(&header, &descriptors).unwrap();
+        receiver.try_recv()
+    };
+    for _ in 0..2 {
+        assert!(matches!(fault(send(10_001, 0)), Fault::TooLarge { limit: 10_000 }));
+        assert!(matches!(fault(send(10_001, 1)), Fault::TooLarge { limit: 10_000 }));
+        assert!(matches!(fault(send(1 << 20, 1)), Fault::TooLarge { limit: 10_000 }));
+        // The memory is none of the message's descriptors (M18).
+        assert!(matches!(fault(send(100, 2)), Fault::TooManyDescriptors { count: 2, limit: 1 }));
+        open.check().unwrap();
+        let (bytes, files) = send(10_000, 1).unwrap().0;
+        assert_eq!((bytes.len(), files.len()), (10_000 - 12 - 4 - 8, 1));
+        assert!(bytes.iter().all(|byte| *byte == 7));
+    }
+    // Memory that would be all of this process's is not even looked at.
+    let huge = raw::memfd_with(libc::MFD_ALLOW_SEALING);
+    huge.set_len(1 << 46).unwrap();
+    raw::seal(&huge, raw::ALL_SEALS);
+    peer.send(&[1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0], &[huge.as_fd()]).unwrap();
+    assert!(matches!(fault(receiver.try_recv()), Fault::TooLarge { limit: 10_000 }));
+}
+
+/// M47: as long as memory is mapped for writing, the kernel does not seal it against that; sealed, its size and bytes stay.
+fn what_a_peer_does_to_its_memory_is_seen_by_nobody() {
+    use std::os::unix::fs::FileExt;
+    let _ledger = FdLedger::open().unwrap();
+    let mapped = raw::memfd_with(libc::MFD_ALLOW_SEALING);
+    mapped.set_len(4096).unwrap();
+    raw::map_writable(&mapped, 4096);
+    let refused = std::panic::catch_unwind(|| raw::seal(&mapped, raw::ALL_SEALS));
+    assert!(refused.is_err(), "EBUSY");
+
+    let (peer, receiver) = RawPeer::of_receiver::<Blob>().unwrap();
+    let payload = [[0; 4].as_slice(), &100_000_u64.to_le_bytes(), &[7; 100_000]].concat();
+    let memory = File::from(raw::memfd(&payload, raw::ALL_SEALS));
+    peer.send(&[1, 1, 1, 0, 0, 0, 1, 0, 4, 0, 0, 0, 0, 0, 0, 0], &[memory.as_fd()]).unwrap();
+    let blob = receiver.try_recv().unwrap();
+    assert!(memory.set_len(0).is_err());
+    assert!(memory.write_at(&[8; 100], 50_000).is_err());
+    let hole = std::panic::catch_unwind(|| raw::punch_hole(&memory, 0, 4096));
+    assert!(hole.is_err(), "EPERM");
+    drop((memory, peer));
+    assert!(blob.iter().all(|byte| *byte == 7));
+    assert_eq!(blob.len(), 100_000);
 }
 
 /// M18
@@ -499,6 +693,24 @@ fn what_cannot_be_looked_at_is_refused() {
     let found = "something that this process may not look at";
     assert_eq!(decode(receiver.try_recv()), DecodeError::DescriptorKind { index: 0, expected: "a unix stream socket", found });
     assert!(any.try_recv().is_ok());
+}
+
+/// Who has a copy of a socket can hold up every receive on it, and what else takes the same lock. Taking an end in is none of that.
+fn an_end_that_its_sender_holds_up_is_taken_all_the_same() {
+    let Some(page) = raw::Unprovided::page() else {
+        println!("skipped: an_end_that_its_sender_holds_up_is_taken_all_the_same: this process may not use userfaultfd");
+        return;
+    };
+    let (theirs, ours) = Channel::<u64, u64>::pair().unwrap();
+    theirs.send(7).unwrap();
+    theirs.send(8).unwrap();
+    let held = OwnedFd::try_from(ours).unwrap();
+    page.read_into(held.try_clone().unwrap().into());
+    let (peer, receiver) = RawPeer::of_receiver::<Of<Sender<u64>>>().unwrap();
+    peer.send(&packet(&[0; 4], &[], 1), &[held.as_fd()]).unwrap();
+    let end = receiver.try_recv().unwrap().0;
+    end.send(9).unwrap();
+    assert_eq!(theirs.recv().unwrap(), 9);
 }
 
 fn refuses_wrong_ends<E: breezeway::__private::Field + TryFrom<OwnedFd, Error = breezeway::AdoptError>>(

@@ -65,18 +65,26 @@ fn expected(packet: &[u8], descriptors: usize) -> Result<usize, ProtocolError> {
     if header[1] != 1 {
         return Err(ProtocolError::Kind { expected: 1, found: header[1] });
     }
-    if header[2..4] != [0, 0] {
-        return Err(ProtocolError::Flags { found: le(&header[2..4]) as u16 });
+    let flags = le(&header[2..4]) as u16;
+    if flags > 1 {
+        return Err(ProtocolError::Flags { found: flags & !1 });
     }
     let blobs = le(&header[6..8]) as usize;
     if blobs > 64 {
         return Err(ProtocolError::BlobCount { announced: blobs, limit: 64 });
     }
-    let announced = le(&header[4..6]) as usize;
+    let found = payload.len();
+    if flags == 1 && found > 0 {
+        return Err(ProtocolError::LongBody { announced: 0, found });
+    }
+    let announced = le(&header[4..6]) as usize + usize::from(flags);
     if announced != descriptors {
         return Err(ProtocolError::DescriptorCount { announced, found: descriptors });
     }
-    let found = payload.len();
+    if flags == 1 {
+        // What travels here is `/dev/null`.
+        return Err(ProtocolError::NotMemory);
+    }
     let body = le(&header[8..16]);
     let front = body + 8 * blobs as u128;
     let short = |sum: u128| ProtocolError::ShortBody { announced: u64::try_from(sum).unwrap_or(u64::MAX), found };

@@ -67,7 +67,7 @@ pub(crate) fn one_way<T>() -> Result<(Sender<T>, Receiver<T>), SystemError> {
 fn take_end<'de, E: TryFrom<OwnedFd, Error = AdoptError>, D: Deserializer<'de>>(deserializer: D) -> Result<E, D::Error> {
     use crate::codec::frame;
     let (index, descriptor) = frame::take_descriptor(deserializer)?;
-    E::try_from(descriptor).map_err(|error| frame::refuse(index, error.fd, "a connected unix seqpacket socket"))
+    E::try_from(descriptor).map_err(|error| frame::refuse_kind(index, error.fd, "a connected unix seqpacket socket"))
 }
 
 // An end is a field where its message is one too: the other process must know what comes out of it.

@@ -10,6 +10,7 @@ macro_rules! sending_verbs {
         /// that can happen, use a form with a deadline, or receive in between.
         ///
         /// One system call, and no allocation beyond what the message's own `Serialize` does; for each descriptor a `dup` and a `close`.
+        /// What fits in no packet (about 4 MiB) takes six calls more, and a copy of it in memory that is there until it is received.
         /// A sender that waits is woken when the queue is three quarters empty, which is the kernel's rule: a receiver that takes a
         /// few messages and then waits for this sender may wait for ever.
         ///
@@ -40,7 +41,7 @@ macro_rules! sending_verbs {
             self.end().send(message, &self.limits, $crate::transport::Wait::Forever).map_err(|error| error.into_send_error(()))
         }
 
-        /// Sends a message if there is room for it now. Never waits.
+        /// Sends a message if there is room for it now. Never waits. A message that fits in no packet is copied, if there is room.
         ///
         /// # Errors
         ///
@@ -91,7 +92,8 @@ macro_rules! receiving_verbs {
     ($message:ident) => {
         /// Receives a message. Waits for it.
         ///
-        /// One system call, and no allocation beyond what the message's own fields need.
+        /// One system call, and no allocation beyond what the message's own fields need. What fits in no packet takes eight calls more, and its
+        /// large byte strings are slices of memory that stays mapped until the last of them is dropped.
         ///
         /// # Errors
         ///

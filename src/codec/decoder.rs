@@ -31,7 +31,7 @@ const COPIES: usize = if cfg!(debug_assertions) { 24 } else { 8 };
 
 /// Decodes one value, which must use up the whole body.
 pub(super) fn decode<T: DeserializeOwned>(body: &[u8], limits: &Limits) -> Result<T, DecodeError> {
-    let expansion = limits.max_expansion.saturating_mul(body.len()).saturating_add(EXPANSION_BASE);
+    let expansion = limits.expanded(body.len()).saturating_add(EXPANSION_BASE);
     let entry = stack::here();
     // A thread whose whole stack is hardly more than the reserve may use half of what it has left.
     let lowest = stack::end();

@@ -174,13 +174,18 @@ pub(crate) struct Wanted {
 /// The same where it must be of a kind.
 pub(crate) fn take_kind<'de, D: Deserializer<'de>>(wanted: Wanted, deserializer: D) -> Result<OwnedFd, D::Error> {
     let (index, descriptor) = take_descriptor(deserializer)?;
-    if (wanted.kind)(Kind::of(descriptor.as_fd())) { Ok(descriptor) } else { Err(refuse(index, descriptor, wanted.name)) }
+    if (wanted.kind)(Kind::of(descriptor.as_fd())) { Ok(descriptor) } else { Err(refuse_kind(index, descriptor, wanted.name)) }
+}
+
+/// Refuses a descriptor that was taken and is none that is wanted.
+pub(crate) fn refuse_kind<E: de::Error>(index: u32, descriptor: OwnedFd, expected: &'static str) -> E {
+    let error = DecodeError::DescriptorKind { index, expected, found: Kind::of(descriptor.as_fd()).as_str() };
+    socket::close_at_once(&[descriptor]);
+    refuse(error)
 }
 
 /// Refuses what was taken, in the frame's own words.
-pub(crate) fn refuse<E: de::Error>(index: u32, descriptor: OwnedFd, expected: &'static str) -> E {
-    let error = DecodeError::DescriptorKind { index, expected, found: Kind::of(descriptor.as_fd()).as_str() };
-    socket::close_at_once(&[descriptor]);
+pub(crate) fn refuse<E: de::Error>(error: DecodeError) -> E {
     match incoming::<(), E>(false, |_| Err(error)) {
         Ok(()) => E::custom(OUTSIDE),
         Err(error) => error,

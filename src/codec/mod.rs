@@ -15,7 +15,7 @@ pub(crate) use frame::PairId;
 
 use crate::error::{EncodeError, Fault, SendFault};
 use crate::limits::Limits;
-use crate::packet::{Buffer, Packet};
+use crate::packet::{Body, Buffer, Packet};
 use crate::wire::BLOB_ENTRY;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -32,7 +32,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, limits: &Limits, via: Opt
     if size > limits.max_message {
         return Err(SendFault::TooLarge { size, limit: limits.max_message });
     }
-    Ok(Packet { body: writer.body, blobs: outgoing.blobs, descriptors: outgoing.descriptors })
+    Ok(Packet { body: Body::Own(writer.body), blobs: outgoing.blobs, descriptors: outgoing.descriptors })
 }
 
 /// Decodes one value, which must use up the whole packet.

@@ -17,7 +17,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[error("{call} failed")]
 pub struct SystemError {
-    /// The call as the manual pages name it.
+    /// The call as the manual pages name it, or what several of them were for.
     pub call: &'static str,
     /// What the kernel said.
     pub source: io::Error,
@@ -33,9 +33,10 @@ impl SystemError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendFault {
-    /// The encoded message is larger than [`Limits::max_message`](crate::Limits::max_message), or than one packet of this socket may be.
+    /// The encoded message is larger than [`Limits::max_message`](crate::Limits::max_message); or it fits in no packet, and is larger than a
+    /// file of this process may be (`RLIMIT_FSIZE`); or it is a bare packet, and larger than one of this socket may be.
     #[error(
-        "the message is {size} bytes encoded and at most {limit} can be sent: send it in parts, or raise the limit (`Limits::max_message`; for one packet, `net.core.wmem_max`)"
+        "the message is {size} bytes encoded and at most {limit} can be sent: send it in parts, or raise the limit (`Limits::max_message`; `RLIMIT_FSIZE` for what fits in no packet; for a bare packet, `net.core.wmem_max`)"
     )]
     TooLarge {
         /// Bytes of the encoded message.
@@ -43,7 +44,8 @@ pub enum SendFault {
         /// The most that this end sends.
         limit: usize,
     },
-    /// The message carries more descriptors than [`Limits::max_descriptors`](crate::Limits::max_descriptors).
+    /// The message carries more descriptors than [`Limits::max_descriptors`](crate::Limits::max_descriptors), or than there is room for beside
+    /// its memory.
     #[error("the message carries {count} descriptors and at most {limit} can travel together: send them in several messages")]
     TooManyDescriptors {
         /// Descriptors in the message.
@@ -51,9 +53,20 @@ pub enum SendFault {
         /// The most that this end sends.
         limit: usize,
     },
-    /// Too many descriptors of this user are under way, unread in sockets of the whole system (`ETOOMANYREFS`).
+    /// Too many descriptors of this user are under way, unread in sockets of the whole system (`ETOOMANYREFS`). A message that fits in no packet
+    /// counts as one.
     #[error("this user has too many descriptors under way in sockets: let receivers take some, or raise `RLIMIT_NOFILE`; then send again")]
     TooManyInFlight,
+    /// The message fits in no packet, and the memory to send it in could not be made.
+    #[error(
+        "the message is {size} bytes encoded, which fits in no packet, and memory to send it in could not be made: allow `memfd_create`, `writev` and `fcntl`, close descriptors, or send it in parts"
+    )]
+    Memory {
+        /// Bytes of the encoded message.
+        size: usize,
+        /// The call, and what the kernel said.
+        source: SystemError,
+    },
     /// The message cannot be turned into a packet.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -110,6 +123,11 @@ pub enum Fault {
         /// The most that this end accepts.
         limit: usize,
     },
+    /// The message came in memory of its own, which this process could not look at or map. It is gone.
+    #[error(
+        "the message came in memory that could not be mapped: raise `RLIMIT_AS`, allow `fcntl`, `fstatfs`, `mmap` and `madvise`, or send less"
+    )]
+    Memory(#[source] SystemError),
     /// This process's descriptor table is full (or a security module refused), so descriptors of the message were lost.
     #[error("descriptors of the message were lost because this process's table is full: close some, or raise `RLIMIT_NOFILE`")]
     FdTableFull,
@@ -191,6 +209,25 @@ pub enum ProtocolError {
     /// A packet of no bytes at all.
     #[error("an empty packet")]
     Empty,
+    /// What is to be the memory that holds the message is a file of another kind, or cannot be read.
+    #[error("the message's memory is no memfd of ordinary pages that can be read")]
+    NotMemory,
+    /// The memory that holds the message could still be changed.
+    #[error("the message's memory has the seals {found:#x}, which lack some of {expected:#x}")]
+    Seals {
+        /// The bits that must be set: `F_SEAL_SEAL`, `F_SEAL_SHRINK`, `F_SEAL_GROW` and `F_SEAL_WRITE`.
+        expected: u32,
+        /// The bits that are.
+        found: u32,
+    },
+    /// Pages of the memory that holds the message are not there, so that its receiver would have to pay for them.
+    #[error("the message's memory is {size} bytes, of which {found} are there")]
+    Sparse {
+        /// Bytes of the memory.
+        size: u64,
+        /// Bytes of the pages that are there.
+        found: u64,
+    },
 }
 
 /// How a body fails to be a message of the expected type within the limits.
@@ -260,6 +297,14 @@ pub enum DecodeError {
         /// What it is, in the same words.
         found: &'static str,
     },
+    /// A descriptor of memory for which this process has no room in its address space.
+    #[error("descriptor {index} is memory of {length} bytes, which could not be mapped: raise `RLIMIT_AS`, or send less")]
+    Unmapped {
+        /// The index in the body.
+        index: u32,
+        /// Bytes of the memory.
+        length: u64,
+    },
     /// A blob index at or above the number of blobs in the message.
     #[error("blob {index} of {count}")]
     BlobIndex {
@@ -313,7 +358,7 @@ impl SendFault {
             SendFault::TooLarge { .. } | SendFault::TooManyDescriptors { .. } | SendFault::Encode(_) => io::ErrorKind::InvalidInput,
             SendFault::TooManyInFlight => io::ErrorKind::QuotaExceeded,
             SendFault::Hello(error) => error.kind(),
-            SendFault::System(error) => error.source.kind(),
+            SendFault::Memory { source: error, .. } | SendFault::System(error) => error.source.kind(),
         }
     }
 }
@@ -324,7 +369,7 @@ impl Fault {
             Fault::Protocol(_) | Fault::Decode(_) | Fault::TooLarge { .. } | Fault::TooManyDescriptors { .. } => io::ErrorKind::InvalidData,
             Fault::FdTableFull => io::ErrorKind::QuotaExceeded,
             Fault::Hello(error) => error.kind(),
-            Fault::System(error) => error.source.kind(),
+            Fault::Memory(error) | Fault::System(error) => error.source.kind(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Byte buffers that a thread uses again and again.
 //!
-//! Each thread keeps one spare buffer; a buffer that is dropped becomes the spare. So a thread that sends and receives allocates once,
+//! Each thread keeps one spare buffer; a buffer that is dropped becomes the spare, unless it is very large. So a thread that sends and receives allocates once,
 //! an idle channel holds no buffer at all, and nesting (a `Serialize` that sends) costs an allocation and nothing worse. Bytes of an
 //! earlier message are never visible: a buffer is as long as what was written into it, whatever its capacity.
 
@@ -19,6 +19,9 @@ const PAGE_OFFSET: usize = 64;
 const PAGE: usize = 4096;
 /// Below this a buffer is not worth a page of padding.
 const LARGE: usize = 64 * 1024;
+
+/// A larger buffer is given back to the system: room for the body of any packet, grown by doubling.
+const KEPT: usize = 9 << 20;
 
 /// A growing string of bytes.
 pub(crate) struct Buffer {
@@ -65,6 +68,11 @@ impl Buffer {
         self.bytes.len() - self.start
     }
 
+    /// The bytes of memory that it takes.
+    pub(crate) fn room(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     #[inline]
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -81,10 +89,19 @@ impl Buffer {
     }
 }
 
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
 impl Drop for Buffer {
     #[inline]
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
+        if bytes.capacity() > KEPT {
+            return;
+        }
         bytes.truncate(self.start);
         // Of two, the larger one stays.
         let _ = SPARE.try_with(|spare| {
@@ -123,6 +140,16 @@ mod tests {
             assert_eq!(buffer.as_slice().as_ptr().addr() % PAGE, PAGE_OFFSET);
             assert_eq!((buffer.len(), buffer.as_slice().len()), (1 << 20, 1 << 20));
         }
+    }
+
+    #[test]
+    fn a_buffer_larger_than_any_packet_is_not_kept() {
+        let mut large = Buffer::new();
+        large.extend(&vec![7; KEPT + 1]);
+        drop(large);
+        assert_eq!(Buffer::new().bytes.capacity(), 0);
+        drop(Buffer::with_room(KEPT / 2).unwrap());
+        assert!(Buffer::new().bytes.capacity() >= KEPT / 2, "a smaller one is");
     }
 
     #[test]

@@ -41,6 +41,10 @@ impl<T: Spare> List<T> {
         self.extend([value]);
     }
 
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        self.0.pop()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

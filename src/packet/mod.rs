@@ -15,11 +15,30 @@ use std::os::fd::OwnedFd;
 #[derive(Debug)]
 pub(crate) struct Packet {
     /// The value, in the body format.
-    pub(crate) body: Buffer,
+    pub(crate) body: Body,
     /// Byte strings too large to be copied into the body.
     pub(crate) blobs: List<Bytes>,
     /// Open descriptors; the body says which field each belongs to.
     pub(crate) descriptors: List<OwnedFd>,
+}
+
+/// Where a body is.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// In a buffer of this thread.
+    Own(Buffer),
+    /// In memory that came with it, of which blobs may be slices.
+    Shared(Bytes),
+}
+
+impl Body {
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Body::Own(buffer) => buffer.as_slice(),
+            Body::Shared(bytes) => bytes,
+        }
+    }
 }
 
 impl Packet {

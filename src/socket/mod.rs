@@ -18,7 +18,7 @@ use crate::codec::{self, PairId};
 use crate::error::{AdoptError, AdoptFault, Fault, RecvError, SendError, SystemError};
 use crate::limits::Limits;
 use crate::packet::List;
-use crate::sys;
+use crate::sys::{self, message::Room};
 use crate::transport::{self, NotReceived, NotSent, Wait};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::{self, IoSlice};
@@ -176,7 +176,7 @@ impl Socket {
     /// Whether the peer can no longer receive.
     pub(crate) fn is_deaf(&self) -> bool {
         // A socket that cannot even be asked carries nothing.
-        !sys::message::could_send(self.as_fd()).unwrap_or(false)
+        sys::message::room(self.as_fd()).unwrap_or(Room::Never) == Room::Never
     }
 
     /// Whether the peer can no longer send; what it sent may still wait.

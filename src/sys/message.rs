@@ -24,6 +24,8 @@ const SCM_PIDFD: libc::c_int = 4;
 
 /// The packet is larger than the socket's send queue, or has too many parts.
 pub(crate) const EMSGSIZE: libc::c_int = libc::EMSGSIZE;
+/// The kernel has no memory in one piece for a packet of this size.
+pub(crate) const ENOBUFS: libc::c_int = libc::ENOBUFS;
 /// The user has more descriptors under way, unread in sockets, than `RLIMIT_NOFILE` of the sending process.
 pub(crate) const ETOOMANYREFS: libc::c_int = libc::ETOOMANYREFS;
 
@@ -82,11 +84,22 @@ pub(crate) fn send<D: AsFd>(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], descr
     check_len(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL | block.flag()) })
 }
 
-/// Whether a packet could be sent, or could be as soon as there is room. Sends nothing.
+/// When a packet could be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Now,
+    /// The queue is full.
+    Later,
+    /// Nobody can receive.
+    Never,
+}
+
+/// Looks whether a small packet could be sent. Sends nothing.
 ///
-/// `poll` does not tell that the peer has shut down receiving. A send of one byte from address 0 does: `EPIPE` or `ECONNRESET` where
-/// nobody can receive, `EAGAIN` where the queue is full, and `EFAULT` once everything else is in order (Linux 6.18, tried).
-pub(crate) fn could_send(socket: BorrowedFd<'_>) -> io::Result<bool> {
+/// `poll` does not tell that the peer has shut down receiving, and calls a queue full until three quarters of it are free. A send of one byte
+/// from address 0 tells both: `EPIPE` or `ECONNRESET` where nobody can receive, `EAGAIN` where the queue is full, and `EFAULT` once
+/// everything else is in order (Linux 6.18, tried).
+pub(crate) fn room(socket: BorrowedFd<'_>) -> io::Result<Room> {
     let nowhere = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 1 };
     // SAFETY: a msghdr of zeros is an empty one.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -94,10 +107,11 @@ pub(crate) fn could_send(socket: BorrowedFd<'_>) -> io::Result<bool> {
     message.msg_iovlen = 1;
     // SAFETY: the kernel reads from address 0 on our behalf, finds nothing mapped and says so; nothing is written anywhere.
     match check_len(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) }) {
-        Ok(_) => Ok(true),
+        Ok(_) => Ok(Room::Now),
         Err(error) => match error.raw_os_error() {
-            Some(libc::EFAULT | libc::EAGAIN | libc::EINTR | libc::ENOBUFS | libc::ENOMEM) => Ok(true),
-            Some(libc::EPIPE | libc::ECONNRESET) => Ok(false),
+            Some(libc::EFAULT | libc::EINTR) => Ok(Room::Now),
+            Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => Ok(Room::Later),
+            Some(libc::EPIPE | libc::ECONNRESET) => Ok(Room::Never),
             _ => Err(error),
         },
     }

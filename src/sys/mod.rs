@@ -13,11 +13,13 @@ pub(crate) mod event;
 pub(crate) mod exec;
 pub(crate) mod fd;
 pub(crate) mod kind;
+pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod socket;
 pub(crate) mod stack;
+pub(crate) mod writable;
 
 use std::io;
 

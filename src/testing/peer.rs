@@ -104,8 +104,13 @@ impl AsFd for RawPeer {
 /// The bytes of a well-formed packet: header, body, blob table, blobs. `descriptors` is how many its header announces.
 #[must_use]
 pub fn packet(body: &[u8], blobs: &[&[u8]], descriptors: u16) -> Vec<u8> {
-    let header =
-        Header { kind: Kind::Message, descriptors, blobs: u16::try_from(blobs.len()).unwrap_or(u16::MAX), body: body.len() as u64 };
+    let header = Header {
+        kind: Kind::Message,
+        memory: false,
+        descriptors,
+        blobs: u16::try_from(blobs.len()).unwrap_or(u16::MAX),
+        body: body.len() as u64,
+    };
     let table = blobs.iter().map(|blob| (blob.len() as u64).to_le_bytes());
     let mut packet = header.encode().to_vec();
     packet.extend_from_slice(body);

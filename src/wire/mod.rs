@@ -13,6 +13,8 @@ pub(crate) const HEADER: usize = 16;
 pub(crate) const BLOB_ENTRY: usize = 8;
 
 const VERSION: u8 = 1;
+/// The flag of [`Header::memory`].
+const MEMORY: u16 = 1;
 
 /// What a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,9 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) kind: Kind,
-    /// Descriptors in the packet's control message.
+    /// Everything behind the header is in memory, the packet's last descriptor, which is not one of the message's.
+    pub(crate) memory: bool,
+    /// Descriptors of the message in the packet's control message.
     pub(crate) descriptors: u16,
     /// Entries in the blob table.
     pub(crate) blobs: u16,
@@ -42,7 +46,8 @@ impl Header {
         let [d0, d1] = self.descriptors.to_le_bytes();
         let [b0, b1] = self.blobs.to_le_bytes();
         let [l0, l1, l2, l3, l4, l5, l6, l7] = self.body.to_le_bytes();
-        [VERSION, self.kind as u8, 0, 0, d0, d1, b0, b1, l0, l1, l2, l3, l4, l5, l6, l7]
+        let [f0, f1] = if self.memory { MEMORY } else { 0 }.to_le_bytes();
+        [VERSION, self.kind as u8, f0, f1, d0, d1, b0, b1, l0, l1, l2, l3, l4, l5, l6, l7]
     }
 
     /// Reads the header of a packet that is to be of this kind.
@@ -56,21 +61,24 @@ impl Header {
         if kind != expected as u8 {
             return Err(ProtocolError::Kind { expected: expected as u8, found: kind });
         }
-        if flags != 0 {
-            return Err(ProtocolError::Flags { found: flags });
+        // A hello is what any two versions of this library understand.
+        let reserved = flags & !(if kind == Kind::Hello as u8 { 0 } else { MEMORY });
+        if reserved != 0 {
+            return Err(ProtocolError::Flags { found: reserved });
         }
         if usize::from(blobs) > Packet::MAX_BLOBS {
             return Err(ProtocolError::BlobCount { announced: blobs.into(), limit: Packet::MAX_BLOBS });
         }
         Ok(Header {
             kind: expected,
+            memory: flags & MEMORY != 0,
             descriptors: u16::from_le_bytes([d0, d1]),
             blobs,
             body: u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]),
         })
     }
 
-    /// Finds the parts in `payload`, all that arrived behind the header: the body's length, and each blob's bytes in order.
+    /// Finds the parts in `payload`, all that is behind the header: the body's length, and each blob's bytes in order.
     ///
     /// The lengths must add up to the payload exactly; a sum beyond 2⁶⁴ counts as 2⁶⁴ − 1, which no payload has.
     pub(crate) fn parts(self, payload: &[u8]) -> Result<(usize, impl Iterator<Item = &[u8]>), ProtocolError> {
@@ -109,12 +117,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PLAIN: Header = Header { kind: Kind::Message, descriptors: 2, blobs: 0, body: 3 };
+    const PLAIN: Header = Header { kind: Kind::Message, memory: false, descriptors: 2, blobs: 0, body: 3 };
 
     #[test]
     fn a_header_is_these_bytes() {
-        let header = Header { kind: Kind::Message, descriptors: 0x0102, blobs: 3, body: 0x0807_0605_0403_0201 };
+        let header = Header { kind: Kind::Message, memory: false, descriptors: 0x0102, blobs: 3, body: 0x0807_0605_0403_0201 };
         assert_eq!(header.encode(), [1, 1, 0, 0, 2, 1, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(Header { memory: true, ..header }.encode(), [1, 1, 1, 0, 2, 1, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
     }
 
     #[test]
@@ -123,7 +132,8 @@ mod tests {
             (0, 2, ProtocolError::Version { expected: 1, found: 2 }),
             (1, 9, ProtocolError::Kind { expected: 1, found: 9 }),
             (1, 2, ProtocolError::Kind { expected: 1, found: 2 }),
-            (2, 1, ProtocolError::Flags { found: 1 }),
+            (2, 2, ProtocolError::Flags { found: 2 }),
+            (2, 0xff, ProtocolError::Flags { found: 0xfe }),
             (3, 0x80, ProtocolError::Flags { found: 0x8000 }),
             (6, 65, ProtocolError::BlobCount { announced: 65, limit: 64 }),
             (7, 1, ProtocolError::BlobCount { announced: 256, limit: 64 }),
@@ -133,6 +143,13 @@ mod tests {
             bytes[position] = byte;
             assert_eq!(Header::decode(bytes, Kind::Message), Err(error), "byte {position}");
         }
+    }
+
+    #[test]
+    fn a_hello_has_no_flags() {
+        let hello = |memory| Header { kind: Kind::Hello, memory, ..PLAIN };
+        assert_eq!(Header::decode(hello(true).encode(), Kind::Hello), Err(ProtocolError::Flags { found: 1 }));
+        assert_eq!(Header::decode(hello(false).encode(), Kind::Hello), Ok(hello(false)));
     }
 
     #[test]
@@ -149,8 +166,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_found_again(descriptors: u16, body: Vec<u8>, blobs in proptest::collection::vec(any::<Vec<u8>>(), 0..5)) {
-            let header = Header { kind: Kind::Schemas, descriptors, blobs: blobs.len() as u16, body: body.len() as u64 };
+        fn what_is_encoded_is_found_again(memory: bool, descriptors: u16, body: Vec<u8>, blobs in proptest::collection::vec(any::<Vec<u8>>(), 0..5)) {
+            let header = Header { kind: Kind::Schemas, memory, descriptors, blobs: blobs.len() as u16, body: body.len() as u64 };
             prop_assert_eq!(Header::decode(header.encode(), Kind::Schemas), Ok(header));
             let table = blobs.iter().flat_map(|blob| (blob.len() as u64).to_le_bytes());
             let payload: Vec<u8> = body.iter().copied().chain(table).chain(blobs.concat()).collect();

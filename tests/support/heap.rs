@@ -20,6 +20,11 @@ impl Heap {
         (value, PEAK.load(Ordering::Relaxed) - before)
     }
 
+    /// The bytes that are held now.
+    pub(crate) fn live() -> usize {
+        LIVE.load(Ordering::Relaxed)
+    }
+
     fn add(bytes: usize) {
         PEAK.fetch_max(LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes, Ordering::Relaxed);
     }

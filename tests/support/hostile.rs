@@ -23,7 +23,8 @@ pub(crate) fn borrowed(descriptors: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
     descriptors.iter().map(AsFd::as_fd).collect()
 }
 
-/// The specification's checks of a packet before its body, one after the other, as naively as can be (M10 to M20).
+/// The specification's checks of a packet before its body, one after the other, as naively as can be (M10 to M20, M45, M46). None of its
+/// descriptors is memory.
 pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<ProtocolError> {
     let le = |bytes: &[u8]| bytes.iter().rev().fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
     if packet.is_empty() {
@@ -37,17 +38,24 @@ pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<Protoc
     match header {
         [version, ..] if *version != 1 => return Some(ProtocolError::Version { expected: 1, found: *version }),
         [_, kind, ..] if *kind != 1 => return Some(ProtocolError::Kind { expected: 1, found: *kind }),
-        [_, _, low, high, ..] if (*low, *high) != (0, 0) => {
-            return Some(ProtocolError::Flags { found: u16::from_le_bytes([*low, *high]) });
+        [_, _, low, high, ..] if *low > 1 || *high > 0 => {
+            return Some(ProtocolError::Flags { found: u16::from_le_bytes([*low & 0xfe, *high]) });
         }
         _ if blobs > 64 => return Some(ProtocolError::BlobCount { announced: blobs, limit: 64 }),
         _ => {}
     }
-    let announced = le(&header[4..6]) as usize;
+    let found = payload.len();
+    let in_memory = header[2] == 1;
+    if in_memory && found > 0 {
+        return Some(ProtocolError::LongBody { announced: 0, found });
+    }
+    let announced = le(&header[4..6]) as usize + usize::from(in_memory);
     if announced != descriptors {
         return Some(ProtocolError::DescriptorCount { announced, found: descriptors });
     }
-    let found = payload.len();
+    if in_memory {
+        return Some(ProtocolError::NotMemory);
+    }
     let capped = |length: u128| length.min(u128::from(u64::MAX)) as u64;
     let front = le(&header[8..16]) + 8 * blobs as u128;
     if front > found as u128 {

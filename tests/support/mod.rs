@@ -395,6 +395,13 @@ pub(crate) fn close_standard_descriptors() {
     }
 }
 
+/// The most bytes of memory that this process has had in RAM at one moment.
+pub(crate) fn peak_resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
 /// Bytes of memory that this process has in RAM.
 pub(crate) fn resident_bytes() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();

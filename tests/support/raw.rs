@@ -66,3 +66,97 @@ pub(crate) fn close_stdio() {
         unsafe { close(fd) };
     }
 }
+
+/// All that a message's memory must have.
+pub(crate) const ALL_SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+
+/// Memory of these bytes, with these seals.
+pub(crate) fn memfd(bytes: &[u8], seals: libc::c_int) -> OwnedFd {
+    let memory = memfd_with(libc::MFD_ALLOW_SEALING);
+    std::io::Write::write_all(&mut &memory, bytes).unwrap();
+    seal(&memory, seals);
+    memory.into()
+}
+
+/// Empty memory, made with these flags of `memfd_create`.
+pub(crate) fn memfd_with(flags: libc::c_uint) -> std::fs::File {
+    // SAFETY: the name ends with a NUL.
+    let fd = unsafe { libc::memfd_create(c"test".as_ptr(), libc::MFD_CLOEXEC | flags) };
+    assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: just made, and owned by nobody else.
+    unsafe { OwnedFd::from_raw_fd(fd) }.into()
+}
+
+pub(crate) fn seal(memory: &impl AsRawFd, seals: libc::c_int) {
+    // SAFETY: a plain call on an open descriptor.
+    assert_eq!(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, seals) }, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Gives pages to a file, behind its end too, without writing them.
+pub(crate) fn allocate_pages(file: &impl AsRawFd, from: i64, bytes: i64) {
+    // SAFETY: a plain call on an open descriptor.
+    let result = unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, from, bytes) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Takes pages out of the middle of a file.
+pub(crate) fn punch_hole(file: &impl AsRawFd, from: i64, bytes: i64) {
+    let mode = libc::FALLOC_FL_KEEP_SIZE | libc::FALLOC_FL_PUNCH_HOLE;
+    // SAFETY: a plain call on an open descriptor.
+    assert_eq!(unsafe { libc::fallocate(file.as_raw_fd(), mode, from, bytes) }, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Maps a file for writing, and leaves the mapping there.
+pub(crate) fn map_writable(file: &impl AsRawFd, bytes: usize) {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choosing.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+    assert_ne!(start, libc::MAP_FAILED);
+}
+
+/// A page that the kernel waits for when somebody writes to it, because nobody provides it. `userfaultfd(2)`
+pub(crate) struct Unprovided {
+    faults: OwnedFd,
+    page: usize,
+}
+
+impl Unprovided {
+    /// `None` where this process may not do that.
+    pub(crate) fn page() -> Option<Unprovided> {
+        const PAGE: usize = 4096;
+        // include/uapi/linux/userfaultfd.h
+        const UFFD_API: u64 = 0xaa;
+        const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
+        const UFFDIO_REGISTER: libc::c_ulong = 0xc020_aa00;
+        const MISSING: u64 = 1;
+        // SAFETY: a plain call.
+        let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC) };
+        if fd < 0 {
+            return None;
+        }
+        // SAFETY: just made, and owned by nobody else.
+        let faults = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping at an address of the kernel's choosing.
+        let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, protection, flags, -1, 0) };
+        assert_ne!(page, libc::MAP_FAILED);
+        let (mut api, mut range) = ([UFFD_API, 0, 0], [page.addr() as u64, PAGE as u64, MISSING, 0]);
+        // SAFETY: a struct uffdio_api is three words.
+        assert_eq!(unsafe { libc::ioctl(fd as RawFd, UFFDIO_API, api.as_mut_ptr()) }, 0);
+        // SAFETY: a struct uffdio_register is four words, of the page just mapped.
+        assert_eq!(unsafe { libc::ioctl(fd as RawFd, UFFDIO_REGISTER, range.as_mut_ptr()) }, 0);
+        Some(Unprovided { faults, page: page.expose_provenance() })
+    }
+
+    /// Reads a file into it, in a thread that waits as long as the process lives. Returns when it waits.
+    pub(crate) fn read_into(&self, file: std::fs::File) {
+        let page = self.page;
+        std::thread::spawn(move || {
+            // SAFETY: a page that was mapped for this, and that nobody else writes to.
+            unsafe { libc::read(file.as_raw_fd(), std::ptr::with_exposed_provenance_mut(page), 8) };
+        });
+        let mut fault = libc::pollfd { fd: self.faults.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd.
+        assert_eq!(unsafe { libc::poll(&raw mut fault, 1, -1) }, 1);
+    }
+}

@@ -1,0 +1,78 @@
+//! The road of a message that fits in no packet: everything behind its header travels in sealed memory, which the packet carries.
+//!
+//! It is one packet still, so it is sent whole or not at all, in its order, by any number of writers. Nothing that the peer does with its
+//! side of the memory changes a byte of ours: `sys::memory` maps nothing that could.
+
+use super::{NotSent, Wait, send_parts, slices};
+use crate::error::{Fault, ProtocolError, SendFault, SystemError};
+use crate::limits::Limits;
+use crate::packet::{Body, List};
+use crate::sys::memory::{self, Sealed, Unfit};
+use crate::sys::message::{self, Room, SCM_MAX_FD};
+use crate::wire::Header;
+use bytes::Bytes;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Sends the header with the payload in memory. Without time to wait the memory is made only if there is room for the packet.
+#[cold]
+pub(super) fn send(
+    socket: BorrowedFd<'_>,
+    header: Header,
+    payload: &mut [IoSlice<'_>],
+    descriptors: &[OwnedFd],
+    wait: Wait,
+) -> Result<(), NotSent> {
+    if descriptors.len() >= SCM_MAX_FD {
+        return Err(SendFault::TooManyDescriptors { count: descriptors.len(), limit: SCM_MAX_FD - 1 }.into());
+    }
+    if matches!(wait, Wait::Not) {
+        match message::room(socket).map_err(SystemError::in_call("sendmsg"))? {
+            Room::Now => {}
+            Room::Later => return Err(NotSent::Full),
+            Room::Never => return Err(NotSent::Closed),
+        }
+    }
+    let memory = filled(payload)?;
+    let mut all = [memory.as_fd(); SCM_MAX_FD];
+    all.iter_mut().zip(descriptors).for_each(|(slot, descriptor)| *slot = descriptor.as_fd());
+    let header = Header { memory: true, ..header }.encode();
+    send_parts(socket, &[IoSlice::new(&header)], all.split_at(descriptors.len() + 1).0, wait)
+}
+
+/// Memory that holds the parts, one behind the other, for good.
+fn filled(parts: &mut [IoSlice<'_>]) -> Result<File, SendFault> {
+    let size = parts.iter().map(|part| part.len()).sum();
+    let failed = |call| move |source| SendFault::Memory { size, source: SystemError { call, source } };
+    // Looked at first, because the kernel kills a process that writes beyond it.
+    let limit = memory::file_size_limit().map_err(failed("getrlimit"))?;
+    if size as u64 > limit {
+        return Err(SendFault::TooLarge { size, limit: usize::try_from(limit).unwrap_or(usize::MAX) });
+    }
+    let memory = memory::create().map_err(failed("memfd_create"))?;
+    memory::write(&memory, parts).map_err(failed("writev"))?;
+    memory::seal(memory.as_fd()).map_err(failed("fcntl"))?;
+    Ok(memory)
+}
+
+/// Maps the memory that came with a packet, and finds the body and the blobs in it.
+#[cold]
+pub(super) fn open(header: Header, memory: BorrowedFd<'_>, limits: &Limits) -> Result<(Body, List<Bytes>), Fault> {
+    let failed = |call| move |source: io::Error| Fault::Memory(SystemError { call, source });
+    let memory = Sealed::examine(memory).map_err(failed("looking at the memory"))?.map_err(unfit)?;
+    if memory.len > limits.max_message as u64 {
+        return Err(Fault::TooLarge { limit: limits.max_message });
+    }
+    let mapping = memory.map().map_err(failed("mmap"))?.map_err(unfit)?;
+    let whole = Bytes::from_owner(mapping);
+    Ok(slices(header, &whole, whole.len())?)
+}
+
+fn unfit(found: Unfit) -> ProtocolError {
+    match found {
+        Unfit::OtherKind => ProtocolError::NotMemory,
+        Unfit::Seals { expected, found } => ProtocolError::Seals { expected, found },
+        Unfit::Sparse { size, found } => ProtocolError::Sparse { size, found },
+    }
+}
