@@ -64,6 +64,10 @@ impl<S, R> Channel<S, R> {
         &self.end
     }
 
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Sends and accepts messages within these limits from now on.
     pub fn with_limits(mut self, limits: Limits) -> Channel<S, R> {
         self.limits = limits;

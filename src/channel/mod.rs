@@ -16,6 +16,7 @@ pub use iter::{IntoIter, Iter, TryIter};
 pub use receiver::Receiver;
 pub use sender::Sender;
 
+pub(crate) use crate::sys::poll::Ready;
 pub(crate) use end::End;
 
 use crate::codec::field::{Field, part};

@@ -32,6 +32,10 @@ impl Watch {
         Watch { pidfd, over: AtomicBool::new(false) }
     }
 
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
     /// Whether the child has ended.
     pub(super) fn has_ended(&self) -> bool {
         poll::ready(self.pidfd.as_fd(), Interest::Read, Some(Instant::now())).unwrap_or(false)

@@ -5,9 +5,12 @@
 
 mod adopt;
 mod operation;
+mod panic;
 
 pub use adopt::{AdoptError, AdoptFault, IntoFdError};
 pub use operation::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+
+pub(crate) use panic::{LONGEST_PANIC, panic_message, panic_text};
 
 use std::io;
 
