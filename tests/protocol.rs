@@ -197,6 +197,7 @@ fn a_service_in_another_process_answers() {
 mod names {
     /// Arguments with the names that the macro itself uses.
     #[breezeway::protocol]
+    #[allow(clippy::too_many_arguments)]
     pub(super) trait Names {
         fn all(call: u8, reply: u8, service: u8, request: u8, incoming: u8, answer: u8, feed: u8, r#type: u8) -> u8;
         #[later]

@@ -116,8 +116,8 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 /// meant by it, or the compiler says so.
 ///
 /// Refused are generic parameters, lifetimes and references, since both processes must know every type and share no memory; `self`,
-/// `async`, bodies and patterns, since a trait says what travels and not how it is done; and attributes other than `///`, because several
-/// items are made of each method.
+/// `async`, bodies and patterns, since a trait says what travels and not how it is done; and attributes other than `///` (and
+/// `#[allow(…)]` on the trait), because several items are made of each method.
 #[proc_macro_attribute]
 pub fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
     protocol::protocol(options.into(), item.into()).into()

@@ -37,7 +37,7 @@ pub(crate) fn check(protocol: &mut Protocol, errors: &mut Errors) {
     for attr in &protocol.strange {
         errors.add(
             attr.path().span(),
-            "a protocol is documented by `///` and has no other attributes, for several items are made of it; remove this",
+            "a protocol has `///` and `#[allow(…)]`, and no other attributes, for several items are made of it; remove this",
         );
     }
     if protocol.methods.is_empty() && errors.count() == 0 {

@@ -5,6 +5,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
+use syn::Attribute;
 
 use super::model::{Argument, Kind, Method, Protocol};
 
@@ -30,8 +31,6 @@ struct Names {
     client: Ident,
     service: Ident,
     call: Ident,
-    /// What a handler gets behind the arguments: a feed, or a reply.
-    last: Ident,
 }
 
 impl Names {
@@ -44,7 +43,6 @@ impl Names {
             client: protocol.named("Client"),
             service: protocol.named("Service"),
             call: own("call"),
-            last: own("answer"),
         }
     }
 }
@@ -54,19 +52,31 @@ fn own(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
+/// The user's documentation with ours around it, each part a paragraph.
+fn documented(intro: &str, docs: &[Attribute], notes: &[&str]) -> TokenStream {
+    let line = |text: &str| {
+        let text = if text.is_empty() { String::new() } else { format!(" {text}") };
+        quote!(#[doc = #text])
+    };
+    let ours = |text: &str| vec![line(text)];
+    let user = docs.iter().map(ToTokens::to_token_stream).collect::<Vec<_>>();
+    let parts = [if intro.is_empty() { Vec::new() } else { ours(intro) }, user].into_iter().chain(notes.iter().map(|note| ours(note)));
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join(&line("")).into_iter().collect()
+}
+
 /// The type that stands for the protocol, and what is made from it.
 fn itself(protocol: &Protocol, names: &Names) -> TokenStream {
-    let Protocol { vis, ident, docs, .. } = protocol;
+    let Protocol { vis, ident, docs, allowed, .. } = protocol;
     let Names { path, request, reply, client, service, .. } = names;
     let arms = protocol.methods.iter().map(|method| arm(method, names));
     let dispatch = if protocol.methods.is_empty() { quote!({}) } else { quote!({ #(#arms)* }) };
     let [service_itself, incoming] = [own("service"), own("incoming")];
     let name = ident.to_string();
-    let intro = format!("The protocol `{ident}`: [`{client}`] calls what a [`{service}`] does.");
+    let doc = documented(&format!("The protocol `{ident}`: [`{client}`] calls what a [`{service}`] does."), docs, &[]);
     quote! {
-        #[doc = #intro]
-        #[doc = ""]
-        #(#docs)*
+        #doc
+        #(#[allow(#allowed)])*
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
         #vis enum #ident {}
 
@@ -76,6 +86,7 @@ fn itself(protocol: &Protocol, names: &Names) -> TokenStream {
             type Reply = #reply;
         }
 
+        #(#[allow(#allowed)])*
         impl #ident {
             /// A client, and the end of its channel for a service.
             ///
@@ -121,7 +132,8 @@ fn itself(protocol: &Protocol, names: &Names) -> TokenStream {
 
 /// From a request to the method.
 fn arm(method: &Method, names: &Names) -> TokenStream {
-    let Names { request, reply, service, call, last, .. } = names;
+    let Names { request, reply, service, call, .. } = names;
+    let last = last(method);
     let [itself, incoming] = [own("service"), own("incoming")];
     let Method { ident, variant, .. } = method;
     let fields = method.arguments.iter().map(|argument| &argument.ident);
@@ -151,12 +163,13 @@ fn arm(method: &Method, names: &Names) -> TokenStream {
 
 /// The messages of both directions.
 fn enums(protocol: &Protocol, names: &Names) -> TokenStream {
-    let Protocol { vis, ident, options, methods, .. } = protocol;
+    let Protocol { vis, ident, options, methods, allowed, .. } = protocol;
     let Names { request, reply, service, .. } = names;
     let private = &options.private;
     let root = options.root.as_ref().map(|root| quote!(#[message(crate = #root)]));
     let derives = &options.derives;
     let attributes = quote! {
+        #(#[allow(#allowed)])*
         #[derive(#derives #private::DeriveMessage)]
         #root
     };
@@ -164,18 +177,13 @@ fn enums(protocol: &Protocol, names: &Names) -> TokenStream {
         let Method { variant, name, docs, .. } = method;
         let fields = method.arguments.iter().map(|argument| {
             let (ident, ty) = (&argument.ident, &argument.ty);
-            let text = format!("The argument `{ident}`.");
-            quote! {
-                #[doc = #text]
-                #ident: #ty
-            }
+            let doc = documented(&format!("The argument `{ident}`."), &[], &[]);
+            quote!(#doc #ident: #ty)
         });
         let fields = if method.arguments.is_empty() { quote!() } else { quote!({ #(#fields),* }) };
-        let intro = format!("A call of [`{}`]({service}::{}).", method.name, method.name);
+        let doc = documented(&format!("A call of [`{name}`]({service}::{name})."), docs, &[]);
         quote! {
-            #[doc = #intro]
-            #[doc = ""]
-            #(#docs)*
+            #doc
             #[serde(rename = #name)]
             #variant #fields
         }
@@ -183,20 +191,21 @@ fn enums(protocol: &Protocol, names: &Names) -> TokenStream {
     let replies = methods.iter().filter(|method| !matches!(method.kind, Kind::OneWay)).map(|method| {
         let Method { variant, name, .. } = method;
         let value = method.returns.as_ref().map(|ty| quote!((#ty)));
-        let intro = format!("What [`{name}`]({service}::{name}) answers.");
+        let doc = documented(&format!("What [`{name}`]({service}::{name}) answers."), &[], &[]);
         quote! {
-            #[doc = #intro]
+            #doc
             #[serde(rename = #name)]
             #variant #value
         }
     });
-    let [asked, answered] = ["calls", "answers"].map(|what| format!("All {what} of the protocol [`{ident}`], as they travel."));
+    let [asked, answered] =
+        ["calls", "answers"].map(|what| documented(&format!("All {what} of the protocol [`{ident}`], as they travel."), &[], &[]));
     quote! {
-        #[doc = #asked]
+        #asked
         #attributes
         #vis enum #request { #(#requests),* }
 
-        #[doc = #answered]
+        #answered
         #attributes
         #vis enum #reply { #(#replies),* }
     }
@@ -204,23 +213,25 @@ fn enums(protocol: &Protocol, names: &Names) -> TokenStream {
 
 /// The caller's side.
 fn client(protocol: &Protocol, names: &Names) -> TokenStream {
-    let Protocol { vis, ident, options, docs, methods, .. } = protocol;
+    let Protocol { vis, ident, options, docs, methods, allowed, .. } = protocol;
     let Names { path, client, service, .. } = names;
     let private = &options.private;
     let root = options.root.as_ref().map(|root| quote!(#[message(crate = #root)]));
     let answering = methods.iter().filter(|method| !matches!(method.kind, Kind::OneWay)).count();
     let calls = methods.iter().map(|method| call(protocol, method, names, answering > 1));
-    let intro = format!("Calls a [`{service}`] of the protocol [`{ident}`] in another process, or in another thread.");
+    let doc = documented(
+        &format!("Calls a [`{service}`] of the protocol [`{ident}`] in another process, or in another thread."),
+        docs,
+        &["Any number of threads may call at the same time, over one channel. Clones share the channel."],
+    );
     quote! {
-        #[doc = #intro]
-        #[doc = ""]
-        #(#docs)*
-        #[doc = ""]
-        #[doc = "Any number of threads may call at the same time, over one channel. Clones share the channel."]
+        #doc
+        #(#[allow(#allowed)])*
         #[derive(::core::clone::Clone, ::core::fmt::Debug, #private::DeriveMessage)]
         #root
         #vis struct #client(#path::Caller<#ident>);
 
+        #(#[allow(#allowed)])*
         impl #client {
             /// A client on this channel, whose calls wait as long as it takes.
             #[must_use]
@@ -254,20 +265,17 @@ fn client(protocol: &Protocol, names: &Names) -> TokenStream {
 /// A method of the client, in its two forms.
 fn call(protocol: &Protocol, method: &Method, names: &Names, one_of_many: bool) -> TokenStream {
     let Protocol { vis, ident: itself, options, .. } = protocol;
-    let Names { path, request, reply, last: answer, .. } = names;
+    let Names { path, request, reply, .. } = names;
+    let answer = own("answer");
     let Method { ident, name, variant, docs, .. } = method;
     let parameters = parameters(method);
     let arguments: Vec<_> = method.arguments.iter().map(|argument| &argument.ident).collect();
     let fields = if arguments.is_empty() { quote!() } else { quote!({ #(#arguments),* }) };
     if let Kind::OneWay = method.kind {
+        let notes = ["Not answered: whether the service carries it out is not known. Waits for room to send it.", "# Errors", "`NotSent`."];
+        let doc = documented("", docs, &notes);
         return quote! {
-            #(#docs)*
-            #[doc = ""]
-            #[doc = "Not answered: whether the service carries it out is not known. Waits for room to send it."]
-            #[doc = ""]
-            #[doc = "# Errors"]
-            #[doc = ""]
-            #[doc = "`NotSent`."]
+            #doc
             #vis fn #ident(&self, #(#parameters),*) -> ::core::result::Result<(), #path::CallError> {
                 self.0.notify(#request::#variant #fields)
             }
@@ -289,18 +297,15 @@ fn call(protocol: &Protocol, method: &Method, names: &Names, one_of_many: bool) 
         ),
         None => (quote!(#path::CallError), quote!(#path::Pending<#itself, #ok>), "Every `CallError` but `Answer`."),
     };
-    let intro = format!("Sends the call [`{name}`](Self::{name}), to wait for its answer later.");
+    let doc = documented("", docs, &["# Errors", errors]);
+    let start_doc = documented(&format!("Sends the call [`{name}`](Self::{name}), to wait for its answer later."), &[], &[]);
     quote! {
-        #(#docs)*
-        #[doc = ""]
-        #[doc = "# Errors"]
-        #[doc = ""]
-        #[doc = #errors]
+        #doc
         #vis fn #ident(&self, #(#parameters),*) -> ::core::result::Result<#ok, #error> {
             self.#start(#(#arguments),*).wait()
         }
 
-        #[doc = #intro]
+        #start_doc
         #vis fn #start(&self, #(#parameters),*) -> #pending {
             self.0.start(#request::#variant #fields, |reply| {
                 let #answered = reply #otherwise;
@@ -312,20 +317,19 @@ fn call(protocol: &Protocol, method: &Method, names: &Names, one_of_many: bool) 
 
 /// The service's side.
 fn service(protocol: &Protocol, names: &Names) -> TokenStream {
-    let Protocol { vis, ident, docs, methods, .. } = protocol;
-    let Names { service, client, call, last, .. } = names;
+    let Protocol { vis, ident, docs, methods, allowed, .. } = protocol;
+    let Names { service, client, call, .. } = names;
     let declared = methods.iter().map(|method| {
-        let (docs, signature) = (&method.docs, handler(protocol, method, names));
+        let signature = handler(protocol, method, names);
         let note = match method.kind {
             Kind::Plain => None,
             Kind::OneWay => Some("Not answered."),
             Kind::Later => Some("Answered by the `Reply`, now or later."),
             Kind::Stream(_) => Some("Answered by the stream that the `Feed` belongs to, which the caller has already."),
         };
-        let note = note.map(|note| quote!(#[doc = ""] #[doc = #note]));
+        let doc = documented("", &method.docs, note.as_slice());
         quote! {
-            #(#docs)*
-            #note
+            #doc
             #signature;
         }
     });
@@ -333,7 +337,7 @@ fn service(protocol: &Protocol, names: &Names) -> TokenStream {
     let forwarded = methods.iter().map(|method| {
         let (signature, name) = (handler(protocol, method, names), &method.ident);
         let arguments = method.arguments.iter().map(|argument| &argument.ident);
-        let last = matches!(method.kind, Kind::Later | Kind::Stream(_)).then_some(last);
+        let last = last(method);
         quote! {
             #signature {
                 <#generic as #service>::#name(self, #call, #(#arguments,)* #last)
@@ -341,19 +345,20 @@ fn service(protocol: &Protocol, names: &Names) -> TokenStream {
         }
     });
     let forwarded: TokenStream = forwarded.collect();
-    let intro = format!("A service of the protocol [`{ident}`], whose methods are called by [`{client}`]s.");
+    let doc = documented(&format!("A service of the protocol [`{ident}`], whose methods are called by [`{client}`]s."), docs, &[]);
     quote! {
-        #[doc = #intro]
-        #[doc = ""]
-        #(#docs)*
+        #doc
+        #(#[allow(#allowed)])*
         #vis trait #service {
             #(#declared)*
         }
 
+        #(#[allow(#allowed)])*
         impl<#generic: #service + ?::core::marker::Sized> #service for &#generic {
             #forwarded
         }
 
+        #(#[allow(#allowed)])*
         impl<#generic: #service + ?::core::marker::Sized> #service for ::std::sync::Arc<#generic> {
             #forwarded
         }
@@ -362,7 +367,8 @@ fn service(protocol: &Protocol, names: &Names) -> TokenStream {
 
 /// A method of the service, without body.
 fn handler(protocol: &Protocol, method: &Method, names: &Names) -> TokenStream {
-    let Names { path, call, last, .. } = names;
+    let Names { path, call, .. } = names;
+    let last = last(method);
     let (itself, ident) = (&protocol.ident, &method.ident);
     let parameters = parameters(method);
     let parameters = quote!(&self, #call: &#path::Call<'_>, #(#parameters,)*);
@@ -386,4 +392,13 @@ fn parameters(method: &Method) -> Vec<TokenStream> {
         quote!(#ident: #ty)
     };
     method.arguments.iter().map(parameter).collect()
+}
+
+/// What a handler gets behind the arguments.
+fn last(method: &Method) -> Option<Ident> {
+    match method.kind {
+        Kind::Plain | Kind::OneWay => None,
+        Kind::Later => Some(own("reply")),
+        Kind::Stream(_) => Some(own("feed")),
+    }
 }

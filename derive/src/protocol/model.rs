@@ -19,6 +19,8 @@ pub(crate) struct Protocol {
     pub(crate) ident: Ident,
     /// The user's documentation.
     pub(crate) docs: Vec<Attribute>,
+    /// The lints that its `#[allow]`s and `#[expect]`s name, for all that is made of it.
+    pub(crate) allowed: Vec<TokenStream>,
     /// Attributes that are none of ours.
     pub(crate) strange: Vec<Attribute>,
     pub(crate) qualifier: Option<Ident>,
@@ -75,9 +77,12 @@ pub(crate) enum Kind {
 impl Protocol {
     pub(crate) fn new(options: TokenStream, declaration: Declaration, errors: &mut Errors) -> Self {
         let Declaration { attrs, vis, qualifier, ident, generics, supertraits, items } = declaration;
-        let (docs, strange) = attrs.into_iter().partition(is_doc);
+        let (docs, others): (Vec<_>, Vec<_>) = attrs.into_iter().partition(is_doc);
+        let (allowed, strange): (Vec<_>, Vec<_>) = others.into_iter().partition(|attr| allowed_by(attr).is_some());
+        let allowed = allowed.iter().filter_map(allowed_by).collect();
         let methods = items.into_iter().filter_map(|item| Method::new(item, errors)).collect();
-        Self { vis, ident, docs, strange, qualifier, generics, supertraits, options: Options::new(options, errors), methods }
+        let options = Options::new(options, errors);
+        Self { vis, ident, docs, allowed, strange, qualifier, generics, supertraits, options, methods }
     }
 
     /// The name of one of the generated items.
@@ -162,6 +167,14 @@ impl Method {
 
 fn is_doc(attr: &Attribute) -> bool {
     attr.path().is_ident("doc")
+}
+
+/// The lints that an `#[allow]` or `#[expect]` names.
+fn allowed_by(attr: &Attribute) -> Option<TokenStream> {
+    match &attr.meta {
+        Meta::List(list) if list.path.is_ident("allow") || list.path.is_ident("expect") => Some(list.tokens.clone()),
+        _ => None,
+    }
 }
 
 fn last_segment(ty: &Type) -> Option<&PathSegment> {
