@@ -109,6 +109,8 @@ mod pages {
     mod performance {}
     #[doc = include_str!("../docs/processes.md")]
     mod processes {}
+    #[doc = include_str!("../docs/protocols.md")]
+    mod protocols {}
     #[doc = include_str!("../docs/wire-format.md")]
     mod wire_format {}
 }

@@ -111,12 +111,9 @@ impl<P: Protocol> Shared<P> {
         let id = self.lock().begin().ok_or(CallError::NotSent(SendTimeoutError::Closed(())))?;
         let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let call = Request(Envelope::Call { id, remaining, request: Asked(request) });
-        // Also where sending panics, in code of the user's: the call is under way only when it has been sent.
-        let sent = self.send(&call, deadline);
-        sent.map_err(|error| {
-            self.forget(id);
-            CallError::NotSent(error)
-        })?;
+        let unsent = Unsent(self, id);
+        self.send(&call, deadline).map_err(CallError::NotSent)?;
+        std::mem::forget(unsent);
         Ok(id)
     }
 
@@ -206,6 +203,15 @@ impl<P: Protocol> Shared<P> {
         let (awaited, answer) = self.lock().end(id);
         drop(answer);
         awaited
+    }
+}
+
+/// A call that has a number and is not sent yet. Dropped, also by a panic of a type's own `Serialize`, it is none.
+struct Unsent<'a, P: Protocol>(&'a Shared<P>, CallId);
+
+impl<P: Protocol> Drop for Unsent<'_, P> {
+    fn drop(&mut self) {
+        self.0.forget(self.1);
     }
 }
 

@@ -45,8 +45,10 @@ struct State<P: Protocol> {
     outbox: VecDeque<Response<P::Reply>>,
     /// Nothing more will be read: the client has closed, or the service stops.
     ended: bool,
-    /// Nothing more can be sent.
+    /// Nothing more can be sent. What was sent without wanting an answer is read and handled all the same.
     gone: bool,
+    /// Nothing more is begun.
+    closed: bool,
     /// The socket has said that it will not be readable for long, and is not asked any more.
     hung: bool,
     /// The loop waits for what others do: it does not read, or will read no more.
@@ -97,6 +99,7 @@ impl<P: Protocol> Connection<P> {
             outbox: VecDeque::new(),
             ended: false,
             gone: false,
+            closed: false,
             hung: false,
             attentive: false,
             give_up: None,
@@ -154,7 +157,7 @@ impl<P: Protocol> Connection<P> {
                 return Some(call);
             }
             let state = self.lock();
-            if state.gone {
+            if state.closed {
                 return None;
             }
             if state.queue.is_empty() || !state.outbox.is_empty() {
@@ -192,24 +195,28 @@ impl<P: Protocol> Connection<P> {
     fn is_finished(&self) -> bool {
         let state = self.lock();
         let answered = state.queue.is_empty() && state.open.is_empty() && state.outbox.is_empty();
-        state.gone || state.ended && answered || state.give_up.is_some_and(|give_up| give_up <= Instant::now())
+        state.ended && answered || state.give_up.is_some_and(|give_up| give_up <= Instant::now())
     }
 
     /// Waits until something can go on, and reads if that is it.
     fn wait(&self) -> Result<(), SystemError> {
-        let (read, wanted, alone, deadline) = {
+        let (read, alone, gone, wanted, deadline) = {
             let mut state = self.lock();
             let read = !state.ended && state.outbox.is_empty() && state.queue.len() < AHEAD;
             let alone = !self.threaded && state.open.is_empty();
             state.attentive = !read;
-            (read, Ready { read, write: !state.outbox.is_empty(), hangup: !read && !state.hung, other: false }, alone, state.give_up)
+            let wanted = Ready { read, write: !state.outbox.is_empty(), hangup: !read && !state.hung, other: false };
+            (read, alone, state.gone, wanted, state.give_up)
         };
         if read && alone {
             return self.read(deadline.map_or(Wait::Forever, Wait::Until));
         }
-        let bell = self.bell.get();
-        let found = self.end.wait(wanted, bell.map(|bell| bell.heard.as_fd()), deadline)?;
-        if let (Some(bell), true) = (bell, found.other) {
+        let found = match self.bell.get() {
+            // A broken socket would be found at once, again and again.
+            Some(bell) if gone && !read => Ready { other: bell.heard.wait(Ready::READ, None, deadline)?.read, ..Ready::default() },
+            bell => self.end.wait(wanted, bell.map(|bell| bell.heard.as_fd()), deadline)?,
+        };
+        if let (Some(bell), true) = (self.bell.get(), found.other) {
             let _ = bell.heard.receive::<()>(&self.limits, Wait::Not);
             bell.rung.store(false, Ordering::Release);
         }
@@ -261,7 +268,7 @@ impl<P: Protocol> Connection<P> {
 
     fn may_look(&self) -> bool {
         let state = self.lock();
-        !state.ended && !state.gone && state.outbox.is_empty() && state.queue.len() < AHEAD
+        !state.ended && state.outbox.is_empty() && state.queue.len() < AHEAD
     }
 
     fn accept(&self, envelope: Envelope<P::Request>) {
@@ -269,6 +276,9 @@ impl<P: Protocol> Connection<P> {
             Envelope::Call { id, remaining, request: Asked(request) } => {
                 let open = Open::new();
                 let mut state = self.lock();
+                if state.gone {
+                    return;
+                }
                 let refused = match state.open.len() {
                     _ if id == CallId::EVERY => Some(CallFault::Malformed("a call has a number from 1".to_owned())),
                     _ if state.open.contains_key(&id.0) => Some(CallFault::Malformed("the number of the call is in use".to_owned())),
@@ -376,6 +386,11 @@ impl<P: Protocol> Connection<P> {
 
     /// Ends the channel, though somebody may still hold a `Reply`.
     pub(super) fn close(&self) {
+        let mut state = self.lock();
+        let unbegun = std::mem::take(&mut state.queue);
+        state.closed = true;
+        drop(state);
+        drop(unbegun);
         self.lose();
         self.end.socket().shutdown(Direction::Both);
         self.end.socket().discard_queue();
@@ -388,10 +403,10 @@ fn far() -> Instant {
 }
 
 impl<P: Protocol> State<P> {
-    /// The client is gone: nobody wants what is here.
+    /// The client is gone: nobody waits for an answer.
     fn lose(&mut self) {
         self.gone = true;
-        self.queue.clear();
+        self.queue.retain(|call| call.id.is_none());
         self.outbox.clear();
         self.open.drain().for_each(|(_, open)| open.cancel());
     }

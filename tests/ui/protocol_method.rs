@@ -5,7 +5,6 @@ trait Wrong {
     fn receiver(&self, key: String);
     fn mutable(mut self: Box<Self>) -> u8;
     async fn asynchronous() -> u8;
-    unsafe fn dangerous();
     const fn constant();
     extern "C" fn foreign();
     pub fn visible();

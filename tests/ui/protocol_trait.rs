@@ -1,7 +1,7 @@
 use breezeway::protocol;
 
 #[protocol]
-unsafe trait Parted<'a, T>: Clone + Send
+auto trait Parted<'a, T>: Clone + Send
 where
     T: Copy,
 {
