@@ -126,10 +126,21 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
+    /// A condition variable makes a system call whether or not somebody waits for it.
+    fn tell_a_worker(&self) {
+        if self.threaded {
+            self.work.notify_one();
+        }
+    }
+
+    fn tell_workers(&self) {
+        if self.threaded {
+            self.work.notify_all();
+        }
+    }
+
     fn ring(&self) {
-        if let Some(bell) = self.bell.get()
-            && !bell.rung.swap(true, Ordering::AcqRel)
-        {
+        if let Some(bell) = self.bell.get().filter(|bell| !bell.rung.swap(true, Ordering::AcqRel)) {
             let _ = bell.ring.send(&(), &self.limits, Wait::Not);
         }
     }
@@ -138,14 +149,10 @@ impl<P: Protocol> Connection<P> {
     pub(super) fn run(&self, mut handle: impl FnMut(Accepted<P::Request>)) -> Result<(), SystemError> {
         loop {
             self.flush();
-            if !self.threaded
-                && let Some(call) = self.next()
-            {
-                handle(call);
-            } else if self.is_finished() {
-                return Ok(());
-            } else {
-                self.wait()?;
+            match if self.threaded { None } else { self.next() } {
+                Some(call) => handle(call),
+                None if self.is_finished() => return Ok(()),
+                None => self.wait()?,
             }
         }
     }
@@ -292,11 +299,11 @@ impl<P: Protocol> Connection<P> {
                 // Beyond the end of the clock is for ever.
                 let deadline = remaining.and_then(|remaining| Instant::now().checked_add(remaining));
                 state.queue.push_back(Accepted { id: Some(id), open, deadline, request });
-                self.work.notify_one();
+                self.tell_a_worker();
             }
             Envelope::OneWay { request: Asked(request) } => {
                 self.lock().queue.push_back(Accepted { id: None, open: Open::new(), deadline: None, request });
-                self.work.notify_one();
+                self.tell_a_worker();
             }
             Envelope::Cancel { id } => self.lock().open.get(&id.0).into_iter().for_each(|open| open.cancel()),
         }
@@ -344,7 +351,7 @@ impl<P: Protocol> Connection<P> {
                 }
                 Ok(Err(NotSent::Closed)) => {
                     state.lose();
-                    self.work.notify_all();
+                    self.tell_workers();
                     return false;
                 }
                 Ok(Err(NotSent::Fault(fault))) => CallFault::Unable(fault.to_string()),
@@ -367,13 +374,13 @@ impl<P: Protocol> Connection<P> {
             }
         }
         if waited {
-            self.work.notify_all();
+            self.tell_workers();
         }
     }
 
     fn lose(&self) {
         self.lock().lose();
-        self.work.notify_all();
+        self.tell_workers();
     }
 
     /// Nothing is read any more; what is read already is answered until `within` is over.

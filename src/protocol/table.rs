@@ -99,10 +99,8 @@ impl<R> Table<R> {
 
     /// Wakes the caller that has slept longest, to become the reader, if there is none.
     pub(super) fn pass_on(&mut self) {
-        if !self.reading
-            && let Some((_, thread)) = self.waiting.first_key_value()
-        {
-            thread.unpark();
+        if !self.reading {
+            self.waiting.first_key_value().into_iter().for_each(|(_, thread)| thread.unpark());
         }
     }
 
