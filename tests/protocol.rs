@@ -4,7 +4,7 @@
 
 mod support;
 
-use breezeway::process::ForkedProcess;
+use breezeway::process::{CommandExt, ForkedProcess, inherited};
 use breezeway::protocol::{Call, CallError, Feed, InProcess, Reply, ServiceEnd, Stream, StreamError, stream};
 use breezeway::testing::FdLedger;
 use breezeway::{Bytes, Channel, Message, SendTimeoutError, Sender, channel, schema};
@@ -22,6 +22,7 @@ use support::{more_time, some_file};
 trials!(
     every_kind_of_method_answers,
     a_service_in_another_process_answers,
+    a_service_in_another_program_answers,
     arguments_may_have_the_macros_own_names,
     the_services_own_error_is_an_answer,
     a_file_arrives_as_a_file,
@@ -57,7 +58,8 @@ trials!(
     a_streams_own_error_has_its_type,
     a_stream_that_is_dropped_stops_its_feed,
     a_million_items_with_a_slow_reader_take_no_memory,
-    the_messages_of_a_protocol_are_ordinary_enums,
+    the_messages_of_a_protocol_are_ordinary_enums;
+    programs: serve_store,
 );
 
 /// What the tests call.
@@ -200,6 +202,19 @@ fn a_service_in_another_process_answers() {
     assert_eq!(store.count(3).unwrap().collect::<Result<Vec<_>, _>>().unwrap(), [0, 1, 2]);
     drop(store);
     assert!(process.wait().unwrap().success());
+}
+
+fn a_service_in_another_program_answers() {
+    let (channel, mut process) = support::program("serve_store").spawn_with_channel().unwrap().into_parts();
+    let store = StoreClient::new(channel);
+    assert_eq!(store.echo(7).unwrap(), 7);
+    assert!(store.open("Cargo.toml".into()).is_ok());
+    drop(store);
+    assert!(process.wait().unwrap().success());
+}
+
+fn serve_store() {
+    Store::serve(Mine::default(), inherited().unwrap()).unwrap();
 }
 
 mod names {
@@ -652,6 +667,8 @@ fn a_stopped_service_gives_up_at_its_deadline() {
         let served = scope.spawn(|| server.serve(channel));
         let call = client.start_keep(1);
         let kept = mine.kept(1);
+        // Hurried.
+        server.stop_handle().stop(Duration::from_secs(3600));
         server.stop_handle().stop(Duration::from_millis(10));
         served.join().unwrap().unwrap();
         assert!(matches!(call.wait(), Err(CallError::Closed)));

@@ -170,9 +170,10 @@ impl<P: Protocol> Shared<P> {
                 match interrupt {
                     None => _ = reader.step(deadline.map_or(Wait::Forever, Wait::Until)),
                     Some(interrupt) => {
-                        if !reader.step(Wait::Not) {
-                            // What cannot be waited for is received without waiting, and tells its error.
-                            let _ = self.end.wait(Ready::READ, Some(interrupt), deadline);
+                        let waited =
+                            if reader.step(Wait::Not) { Ok(Ready::READ) } else { self.end.wait(Ready::READ, Some(interrupt), deadline) };
+                        if let Err(error) = waited {
+                            reader.settle(Event::Garbled(CallError::Fault(Arc::new(error.into()))));
                         }
                     }
                 }
@@ -223,9 +224,14 @@ impl<'a, P: Protocol> Reader<'a, P> {
     fn step(&self, wait: Wait) -> bool {
         let event = self.receive(wait);
         let some = !matches!(event, Event::Nothing | Event::Closed);
-        let late = self.0.lock().settle(event);
-        drop(late);
+        self.settle(event);
         some
+    }
+
+    fn settle(&self, event: Event<P::Reply>) {
+        let late = self.0.lock().settle(event);
+        // Without the lock: what it carries may take its time to close.
+        drop(late);
     }
 
     fn receive(&self, wait: Wait) -> Event<P::Reply> {

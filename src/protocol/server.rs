@@ -78,13 +78,6 @@ impl<P: Protocol, S> Server<P, S> {
         let client = ClientId(self.clients.fetch_add(1, Ordering::Relaxed));
         let connection = Connection::new(Arc::clone(channel.end()), channel.limits(), self.calls, self.threads > 1)?;
         let connection = Arc::new(connection);
-        /// Also when the service's own thread panics, say in the destructor of a request.
-        struct Closed<'a, P: Protocol>(&'a Connection<P>);
-        impl<P: Protocol> Drop for Closed<'_, P> {
-            fn drop(&mut self) {
-                self.0.close();
-            }
-        }
         let _closed = Closed(&connection);
         self.stop.watch(Arc::downgrade(&connection) as Weak<dyn Stopped>);
         (self.run)(self, &connection, client)
@@ -101,9 +94,12 @@ impl<P: Protocol, S> Server<P, S> {
         thread::scope(|scope| {
             for _ in 0..self.threads {
                 scope.spawn(|| {
+                    // Calls of a client that has lost a thread might wait for ever.
+                    let closed = Closed(connection);
                     while let Some(call) = connection.work() {
                         self.handle(connection, client, call);
                     }
+                    std::mem::forget(closed);
                 });
             }
             let served = connection.run(|_| unreachable!("the threads handle"));
@@ -121,6 +117,15 @@ impl<P: Protocol, S> Server<P, S> {
 impl<P: Protocol, S> fmt::Debug for Server<P, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("protocol", &P::NAME).field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
+/// Closes a connection when it is dropped, also by a panic of the service's own thread: in the destructor of an answer, say.
+struct Closed<'a, P: Protocol>(&'a Connection<P>);
+
+impl<P: Protocol> Drop for Closed<'_, P> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -151,20 +156,20 @@ impl<P: Protocol> Stopped for Connection<P> {
 impl Stop {
     /// Ends the serving of every channel, present and future: calls that are sent from now on fail at their caller as not sent, and those that
     /// were sent before are answered, unless that takes longer than `within`; then their callers get `Closed`. A handler that runs is not
-    /// interrupted. Does not wait.
+    /// interrupted. Does not wait. A second time, it is the later `within` that counts: so a service that takes too long can be hurried.
     pub fn stop(&self, within: Duration) {
         let mut stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         stopping.within = Some(within);
-        stopping.connections.drain(..).filter_map(|connection| connection.upgrade()).for_each(|connection| connection.stop(within));
+        stopping.connections.iter().filter_map(Weak::upgrade).for_each(|connection| connection.stop(within));
     }
 
     fn watch(&self, connection: Weak<dyn Stopped>) {
         let mut stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         stopping.connections.retain(|connection| connection.strong_count() > 0);
-        match stopping.within {
-            None => stopping.connections.push(connection),
-            Some(within) => _ = connection.upgrade().map(|connection| connection.stop(within)),
+        if let (Some(within), Some(connection)) = (stopping.within, connection.upgrade()) {
+            connection.stop(within);
         }
+        stopping.connections.push(connection);
     }
 }
 
