@@ -35,6 +35,7 @@
 //! ```
 //!
 //! - [`channel()`] gives a [`Sender`] and a [`Receiver`], [`Channel::pair`] two two-way ends. They are used as those of `std::sync::mpsc`.
+//! - [`macro@protocol`] makes of one trait the messages of both directions, a client and a service; [`mod@protocol`] says how.
 //! - [`process::ForkedProcess`] runs a closure in a fork of this process, with a channel to it.
 //! - [`schema`] tells what a message looks like on the wire, so that two programs can compare what they mean.
 //! - [`process::CommandExt`] starts another program with a channel to it, which that program takes by [`process::inherited`].
@@ -63,6 +64,7 @@ mod limits;
 pub mod memory;
 mod packet;
 pub mod process;
+pub mod protocol;
 pub mod schema;
 pub mod select;
 pub mod socket;
@@ -73,7 +75,7 @@ pub mod testing;
 mod transport;
 mod wire;
 
-pub use breezeway_derive::Message;
+pub use breezeway_derive::{Message, protocol};
 pub use bytes::Bytes;
 pub use channel::{Channel, Hello, IntoIter, Iter, Receiver, Sender, TryIter, channel};
 pub use codec::field::{Blob, Fd, Field, Message};
@@ -90,8 +92,10 @@ pub mod __private {
     #[cfg(feature = "testing")]
     pub use crate::codec::bench;
     pub use crate::codec::field::{Field, Message};
+    pub use crate::protocol;
     pub use crate::schema::Schema;
     pub use crate::schema::constant::{Child, Kind, Payload};
+    pub use breezeway_derive::Message as DeriveMessage;
     pub use serde;
 }
 
@@ -112,6 +116,8 @@ mod pages {
     mod processes {}
     #[doc = include_str!("../docs/readiness.md")]
     mod readiness {}
+    #[doc = include_str!("../docs/protocols.md")]
+    mod protocols {}
     #[doc = include_str!("../docs/wire-format.md")]
     mod wire_format {}
 }

@@ -8,6 +8,7 @@ mod allocations;
 mod calls;
 mod support;
 
+use breezeway::protocol::{Call, Stop};
 use breezeway::select::Select;
 use breezeway::{Blob, Bytes, Channel, Fd, Message, RecvTimeoutError, Sender, TryRecvError, channel};
 use calls::{mark, record};
@@ -16,6 +17,7 @@ use libc::{
     SYS_prlimit64, SYS_recvmsg, SYS_sendmsg, SYS_writev,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -31,6 +33,8 @@ trials!(
     waiting_with_a_deadline_is_recvmsg_ppoll_recvmsg,
     giving_up_at_a_deadline_is_recvmsg_and_ppoll,
     what_fits_in_no_packet_is_made_sealed_looked_at_and_mapped,
+    a_call_is_the_two_messages_that_it_is,
+    a_call_with_a_deadline_waits_as_a_receive_with_one,
     one_system_call_more_is_noticed,
     a_plain_serde_message_without_heap_fields_allocates_nothing,
     a_derived_message_without_heap_fields_allocates_nothing,
@@ -161,6 +165,64 @@ fn an_end_in_a_message_adds_one_dup_and_one_close_at_the_sender() {
     let [sent] = record([&send], |_, _| {});
     assert_eq!(numbers(&sent), [SYS_fcntl, SYS_sendmsg, SYS_close].repeat(COUNTED));
     assert_eq!(receiver.try_iter().filter(Result::is_ok).count(), 1 + COUNTED);
+}
+
+#[breezeway::protocol]
+trait Counted {
+    fn echo(value: u64) -> u64;
+    /// A mark in the service's process.
+    fn mark();
+}
+
+#[derive(Default)]
+struct Service {
+    stop: OnceCell<Stop>,
+    marked: Cell<bool>,
+}
+
+impl CountedService for Service {
+    fn echo(&self, _: &Call<'_>, value: u64) -> u64 {
+        value
+    }
+
+    fn mark(&self, _: &Call<'_>) {
+        mark();
+        // The second is the end: this test's process has the client too, so it is not closed.
+        if self.marked.replace(true) {
+            self.stop.get().unwrap().stop(Duration::ZERO);
+        }
+    }
+}
+
+fn a_call_is_the_two_messages_that_it_is() {
+    let (client, end) = Counted::pair().unwrap();
+    let end = RefCell::new(Some(end));
+    let call = || {
+        client.echo(0).unwrap();
+        client.mark().unwrap();
+        counted(|| assert_eq!(client.echo(7).unwrap(), 7));
+        client.mark().unwrap();
+    };
+    let serve = || {
+        let server = Counted::server(Service::default());
+        server.service().stop.set(server.stop_handle()).unwrap();
+        server.serve(end.take().unwrap()).unwrap();
+    };
+    let [called, served] = record([&call, &serve], |_, _| {});
+    assert_eq!(numbers(&called), [SYS_sendmsg, SYS_recvmsg].repeat(COUNTED));
+    // From the answer to the first mark to the call of the second; between the client's marks is one call less.
+    assert_eq!(numbers(&served), [SYS_sendmsg, SYS_recvmsg].repeat(COUNTED + 2));
+}
+
+fn a_call_with_a_deadline_waits_as_a_receive_with_one() {
+    let (client, end) = Counted::pair().unwrap();
+    let client = client.with_timeout(Duration::from_millis(1));
+    let give_up = || counted(|| assert!(client.echo(1).unwrap_err().is_timeout()));
+    let [called] = record([&give_up], |_, _| {});
+    // The last `recvmsg` looks at what came meanwhile, and the last `sendmsg` cancels.
+    let once = [SYS_sendmsg, SYS_recvmsg, SYS_ppoll, SYS_recvmsg, SYS_sendmsg];
+    assert_eq!(numbers(&called), once.repeat(COUNTED));
+    drop(end);
 }
 
 fn looking_at_an_empty_channel_is_one_recvmsg() {

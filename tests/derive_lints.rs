@@ -1,4 +1,4 @@
-//! What `#[derive(Message)]` emits is silent under every lint that a user may deny, and asks for no `unsafe`.
+//! What `#[derive(Message)]` and `#[protocol]` emit is silent under every lint that a user may deny, and asks for no `unsafe`.
 #![forbid(unsafe_code)]
 #![deny(
     warnings,
@@ -130,4 +130,111 @@ fn every_shape_compiles_without_a_word() {
     let names =
         [Named::NAME, Newtype::NAME, Tuple::<u8>::NAME, Unit::NAME, Transparent::<u8>::NAME, Every::<u8>::NAME, Empty::NAME, Proxied::NAME];
     assert_eq!(names, ["Named", "Newtype", "Tuple", "Unit", "Transparent", "Every", "Empty", "Proxied"]);
+}
+
+/// The `protocol` attribute under the same lints.
+pub mod protocol {
+    use breezeway::protocol::{Call, Feed, Reply, Stream};
+    use std::fs::File;
+    use std::string::String as Text;
+
+    /// A result of its own.
+    pub type Result<T> = std::result::Result<T, Text>;
+
+    /// Every kind of method.
+    #[breezeway::protocol(derive(Debug))]
+    pub trait Kinds {
+        /// Gives a value.
+        fn plain(key: String, flags: (bool, bool)) -> Option<u64>;
+        /// Gives nothing.
+        fn nothing();
+        /// Gives a file, or an error of its own.
+        fn fallible(name: String) -> std::result::Result<File, Text>;
+        /// The same by an alias.
+        fn aliased() -> Result<u8>;
+        /// Is not answered.
+        #[oneway]
+        fn oneway(line: Vec<u8>);
+        /// Answers later.
+        #[later]
+        fn later() -> bool;
+        /// Answers later with nothing.
+        #[later]
+        fn later_nothing(large: [u64; 64]);
+        /// Gives many values.
+        fn stream(from: u8) -> Stream<u8>;
+        /// Gives many values, or an error.
+        fn fallible_stream() -> Stream<u8, Text>;
+        /// A keyword.
+        fn r#type(r#match: u8) -> u8;
+    }
+
+    /// Names that all begin alike.
+    #[breezeway::protocol]
+    pub trait Prefixed {
+        /// One.
+        fn get_one() -> u8;
+        /// Two.
+        fn get_two() -> u8;
+        /// Three.
+        fn get_three() -> u8;
+    }
+
+    /// Nothing is answered.
+    #[breezeway::protocol]
+    pub trait Silent {
+        /// A word.
+        #[oneway]
+        fn word();
+    }
+
+    /// A service.
+    #[derive(Debug)]
+    pub struct Service;
+
+    impl KindsService for Service {
+        fn plain(&self, _: &Call<'_>, key: String, _: (bool, bool)) -> Option<u64> {
+            key.parse().ok()
+        }
+
+        fn nothing(&self, _: &Call<'_>) {}
+
+        fn fallible(&self, _: &Call<'_>, name: String) -> std::result::Result<File, Text> {
+            Err(name)
+        }
+
+        fn aliased(&self, _: &Call<'_>) -> Result<u8> {
+            Ok(7)
+        }
+
+        fn oneway(&self, _: &Call<'_>, _: Vec<u8>) {}
+
+        fn later(&self, _: &Call<'_>, reply: Reply<Kinds, bool>) {
+            reply.send(true);
+        }
+
+        fn later_nothing(&self, _: &Call<'_>, _: [u64; 64], reply: Reply<Kinds, ()>) {
+            reply.send(());
+        }
+
+        fn stream(&self, _: &Call<'_>, _: u8, _: Feed<u8>) {}
+
+        fn fallible_stream(&self, _: &Call<'_>, _: Feed<u8, Text>) {}
+
+        fn r#type(&self, _: &Call<'_>, r#match: u8) -> u8 {
+            r#match
+        }
+    }
+
+    #[test]
+    fn every_kind_of_method_compiles_without_a_word() {
+        let kinds = Kinds::in_process(Service).unwrap();
+        assert_eq!(kinds.plain("7".into(), (true, false)).unwrap(), Some(7));
+        assert_eq!(kinds.aliased().unwrap(), 7);
+        assert_eq!(kinds.fallible("no".into()).unwrap_err().answer().unwrap(), "no");
+        assert!(kinds.later().unwrap());
+        kinds.later_nothing([0; 64]).unwrap();
+        kinds.oneway(Vec::new()).unwrap();
+        assert_eq!(kinds.r#type(3).unwrap(), 3);
+    }
 }

@@ -1,4 +1,4 @@
-//! What `#[derive(Message)]` refuses, word for word, and what it must not refuse.
+//! What `#[derive(Message)]` and `#[protocol]` refuse, word for word, and what it must not refuse.
 //!
 //! The words are in `tests/ui/*.stderr`. `TRYBUILD=overwrite cargo test --test derive_ui` writes them anew.
 #![allow(missing_docs)]

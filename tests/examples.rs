@@ -16,6 +16,10 @@ trials!(
     spawn_worker,
     select_children,
     other_reactor,
+    key_value,
+    key_value_explains_itself,
+    key_value_refuses_a_number_of_clients_that_it_cannot_have,
+    privilege_separation,
     quickstart_counts_this_project,
     quickstart_explains_itself,
     quickstart_refuses_unknown_options,
@@ -53,6 +57,22 @@ fn select_children() {
 
 fn other_reactor() {
     check("other_reactor", &mut example("other_reactor"), "");
+}
+
+fn key_value() {
+    check("key_value", &mut example("key_value"), "");
+}
+
+fn key_value_explains_itself() {
+    check("key_value_help", example("key_value").arg("--help"), "");
+}
+
+fn key_value_refuses_a_number_of_clients_that_it_cannot_have() {
+    check("key_value_option", example("key_value").args(["--clients", "0"]), "");
+}
+
+fn privilege_separation() {
+    check("privilege_separation", &mut example("privilege_separation"), "");
 }
 
 fn quickstart_counts_this_project() {

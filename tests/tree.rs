@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// From the top down. A module uses what is below its line, and nothing else of the library: not its neighbours either.
 const LAYERS: &[&[&str]] = &[
     &["lib"],
-    &["process", "select", "testing"],
+    &["process", "protocol", "select", "testing"],
     &["channel"],
     &["memory", "socket"],
     &["codec", "transport"],

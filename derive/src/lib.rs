@@ -1,9 +1,10 @@
-//! The derive macro of [breezeway]: `#[derive(Message)]`.
+//! The macros of [breezeway]: `#[derive(Message)]` and `#[protocol]`.
 //!
-//! Use it as `breezeway::Message`: what it expands to names `breezeway::__private`, and nothing else but `core`.
+//! Use them as `breezeway::Message` and `breezeway::protocol`: what they expand to names `breezeway::__private`, and nothing else but the
+//! standard library.
 //!
 //! Attributes are read with their spans (`parse`) into a model of the message (`model`), which is checked until every error is known
-//! (`check`) and then expanded (`expand`, with its `where` clause from `bounds` and its `schema`). Expansion cannot fail.
+//! (`check`) and then expanded (`expand`, with its `where` clause from `bounds` and its `schema`). Expansion cannot fail. `protocol` does the same for traits.
 //!
 //! [breezeway]: https://docs.rs/breezeway
 
@@ -12,6 +13,7 @@ mod check;
 mod expand;
 mod model;
 mod parse;
+mod protocol;
 mod rename;
 mod schema;
 
@@ -88,6 +90,40 @@ use syn::{DeriveInput, parse_macro_input};
 pub fn derive_message(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     derive(&input).into()
+}
+
+/// Makes a protocol of a trait: message enums for both directions, a client and a service.
+///
+/// Use it as `#[breezeway::protocol]` on a trait whose methods have neither `self` nor body. The module `breezeway::protocol` says what
+/// is made of it, and how a method answers.
+///
+/// ```ignore
+/// #[breezeway::protocol]
+/// pub trait Store {
+///     /// What is kept under a key.
+///     fn get(key: String) -> Option<Bytes>;
+///     /// Every change from now on.
+///     fn watch(prefix: String) -> Stream<Change>;
+///     #[oneway]
+///     fn note(line: String);
+/// }
+/// ```
+///
+/// What is made is as visible as the trait. `///` of the trait and of its methods is passed on to all that is made of them.
+///
+/// - `#[protocol(derive(Debug, Clone))]`: what the two message enums derive beside `Message`.
+/// - `#[protocol(crate = "path")]`: where breezeway is, if not at `::breezeway`.
+/// - `#[oneway]` on a method: it is not answered. `#[later]`: it answers by a `Reply`, from anywhere.
+///
+/// A method returns a stream, or an error of its own, where its type is written `Stream<…>` or `Result<…>`; these must be the types that are
+/// meant by it, or the compiler says so.
+///
+/// Refused are generic parameters, lifetimes and references, since both processes must know every type and share no memory; `self`,
+/// `async`, bodies and patterns, since a trait says what travels and not how it is done; and attributes other than `///` (and
+/// `#[allow(…)]` on the trait), because several items are made of each method.
+#[proc_macro_attribute]
+pub fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
+    protocol::protocol(options.into(), item.into()).into()
 }
 
 /// The impls, or every error and impls that do nothing.

@@ -11,7 +11,10 @@ use syn::{Attribute, Expr, Lit, LitStr, Meta, Token, WherePredicate};
 
 /// Every error found so far. Checks add to it and carry on, so that the user sees all of them at once.
 #[derive(Default)]
-pub(crate) struct Errors(Option<syn::Error>);
+pub(crate) struct Errors {
+    first: Option<syn::Error>,
+    count: usize,
+}
 
 impl Errors {
     /// Records one error that points at `span`.
@@ -20,20 +23,26 @@ impl Errors {
     }
 
     fn push(&mut self, error: syn::Error) {
-        match &mut self.0 {
+        self.count += 1;
+        match &mut self.first {
             Some(first) => first.combine(error),
-            None => self.0 = Some(error),
+            None => self.first = Some(error),
         }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
     /// The value, or `None` and one more error.
-    fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
+    pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
     /// One `compile_error!` per error, or `None` if there was no error.
     pub(crate) fn into_compile_errors(self) -> Option<TokenStream> {
-        self.0.map(syn::Error::into_compile_error)
+        self.first.map(syn::Error::into_compile_error)
     }
 }
 

@@ -1,14 +1,19 @@
-//! The text of two expansions: what a reader of `cargo expand` sees.
+//! The text of expansions: what a reader of `cargo expand` sees.
 //!
 //! `BLESS=1 cargo test -p breezeway-derive` writes them anew.
 
 use std::path::Path;
 
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::parse_quote;
 
-/// Compares an expansion with the file of that name in `src/tests/`.
 fn expands_to(name: &str, input: &syn::DeriveInput) {
-    let expansion = crate::derive(input);
+    is_as_in(name, &crate::derive(input));
+}
+
+/// Compares an expansion with the file of that name in `src/tests/`.
+fn is_as_in(name: &str, expansion: &TokenStream) {
     let text = prettyplease::unparse(&parse_quote!(#expansion));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests").join(name);
     if std::env::var_os("BLESS").is_some() {
@@ -63,4 +68,34 @@ fn a_refused_type_keeps_its_impls() {
             }
         },
     );
+}
+
+#[test]
+fn a_protocol() {
+    let declared = quote! {
+        /// Where values are kept.
+        pub trait Store {
+            /// What is kept under a key.
+            fn get(key: String) -> Option<Bytes>;
+            fn open(path: PathBuf) -> Result<File, NotOpened>;
+            fn flush();
+            #[oneway]
+            fn note(line: String);
+            fn watch(prefix: String) -> Stream<Change>;
+            #[later]
+            fn r#await(key: String) -> Bytes;
+        }
+    };
+    is_as_in("protocol.expanded.rs", &crate::protocol::protocol(quote!(derive(Debug)), declared));
+}
+
+#[test]
+fn a_refused_method_is_left_out_of_its_protocol() {
+    let declared = quote! {
+        trait Pair {
+            fn left(self, text: &str);
+            fn right() -> std::io::Result<u8>;
+        }
+    };
+    is_as_in("refused_protocol.expanded.rs", &crate::protocol::protocol(quote!(crate = "crate"), declared));
 }

@@ -69,6 +69,10 @@ impl<S, R> Channel<S, R> {
         &self.end
     }
 
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Waits at most `timeout` until the program at the other end has said what it speaks, and it fits. At once where no hello is expected:
     /// within one program, and once it has been heard.
     ///

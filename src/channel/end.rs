@@ -6,6 +6,7 @@ use crate::codec::{self, PairId, frame};
 use crate::error::{AdoptError, EncodeError, IntoFdError, SystemError};
 use crate::limits::Limits;
 use crate::socket::Socket;
+use crate::sys::poll::{self, Ready};
 use crate::sys::socket::Direction;
 use crate::transport::{self, NotReceived, NotSent, Wait};
 use serde::{Serialize, Serializer, de::DeserializeOwned};
@@ -14,6 +15,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// One end's socket.
 #[derive(Debug)]
@@ -109,6 +111,21 @@ impl End {
             self.registered.leave();
         }
         result
+    }
+
+    /// Waits until something of what is wanted can be done, `other` is readable, or the deadline has passed: nothing is found then. Of an end
+    /// whose peer is gone everything can be done, and will say so.
+    pub(crate) fn wait(&self, wanted: Ready, other: Option<BorrowedFd<'_>>, deadline: Option<Instant>) -> Result<Ready, SystemError> {
+        let pidfd = self.child().map(|pidfd| pidfd.as_fd());
+        let found = poll::first(self.as_fd(), wanted, [other, pidfd], deadline).map_err(SystemError::in_call("ppoll"))?;
+        let [socket, other, child] = found;
+        let ended = child.other;
+        Ok(Ready {
+            read: socket.read || ended && wanted.read,
+            write: socket.write || ended && wanted.write,
+            hangup: socket.hangup || ended,
+            other: other.other,
+        })
     }
 
     /// The descriptor itself, or a duplicate where somebody else holds the end too.

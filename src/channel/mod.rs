@@ -21,6 +21,7 @@ pub use source::Source;
 
 pub use hello::Hello;
 
+pub(crate) use crate::sys::poll::Ready;
 pub(crate) use end::End;
 pub(crate) use hello::Greeting;
 pub(crate) use peer::Peer;

@@ -6,10 +6,13 @@
 mod adopt;
 mod hello;
 mod operation;
+mod panic;
 
 pub use adopt::{AdoptError, AdoptFault, IntoFdError};
 pub use hello::{HelloError, TypeMismatch};
 pub use operation::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+
+pub(crate) use panic::{LONGEST_PANIC, panic_message, panic_text};
 
 use std::io;
 

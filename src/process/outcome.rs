@@ -1,6 +1,6 @@
 //! How a process ended.
 
-use crate::error::SystemError;
+use crate::error::{LONGEST_PANIC, SystemError};
 use crate::limits::Limits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -59,7 +59,7 @@ pub struct PanicReport {
 
 impl PanicReport {
     /// Bytes of the message that are told.
-    pub(super) const LONGEST: usize = 64 * 1024;
+    pub(super) const LONGEST: usize = LONGEST_PANIC;
     /// What a child may send as a report, and no more: the process that panicked may be a hostile one. The rest is for the file's name.
     pub(super) const LIMITS: Limits = Limits::new().max_message(PanicReport::LONGEST + 8192).max_descriptors(0);
 }

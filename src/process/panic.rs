@@ -3,8 +3,8 @@
 
 use super::outcome::PanicReport;
 use crate::channel::Sender;
+use crate::error::{panic_message, panic_text};
 use crate::sys::process;
-use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 
@@ -34,13 +34,11 @@ pub(super) fn reporting(report_to: Sender<PanicReport>, run: impl FnOnce() -> u8
         remember_panics(report_to.clone());
     }
     panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
-        let message = text(payload.as_ref());
+        let message = panic_text(payload);
         // A payload that was caught and thrown again is the last one; one that never was a panic here has no place.
         let last = LAST.try_with(RefCell::take).ok().flatten().filter(|last| last.message == message);
         let report = last.unwrap_or(PanicReport { message, file: String::new(), line: 0 });
         let _ = report_to.try_send(report);
-        // Its destructor may panic again.
-        std::mem::forget(payload);
         101
     })
 }
@@ -62,15 +60,8 @@ fn remember_panics(report_to: Sender<PanicReport>) {
 fn describe(info: &PanicHookInfo<'_>) -> PanicReport {
     let location = info.location();
     PanicReport {
-        message: text(info.payload()),
+        message: panic_message(info.payload()),
         file: location.map(|at| at.file().to_owned()).unwrap_or_default(),
         line: location.map_or(0, panic::Location::line),
     }
-}
-
-fn text(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let text = text.unwrap_or("a value that is not text");
-    let end = (0..=PanicReport::LONGEST.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    text.split_at(end).0.to_owned()
 }

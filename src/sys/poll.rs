@@ -38,6 +38,51 @@ pub(crate) fn either(fd: BorrowedFd<'_>, interest: Interest, second: BorrowedFd<
     Ok(looked_at.map(|found| found.revents != 0))
 }
 
+/// What is waited for on a socket and beside it, or what was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ready {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    /// One of the directions is shut down. Found, it is also that the socket is broken, whether or not that was asked for.
+    pub(crate) hangup: bool,
+    /// What stands beside the socket can be read.
+    pub(crate) other: bool,
+}
+
+impl Ready {
+    pub(crate) const READ: Ready = Ready { read: true, write: false, hangup: false, other: false };
+    pub(crate) const EITHER: Ready = Ready { read: true, write: true, hangup: false, other: false };
+
+    pub(crate) fn any(self) -> bool {
+        self != Ready::default()
+    }
+}
+
+/// Waits for any of this on a socket, for one of two further descriptors to be readable, or until the deadline has passed: nothing is found
+/// then. Without a deadline it waits for ever. Of a broken socket everything that was asked is found.
+pub(crate) fn first(
+    fd: BorrowedFd<'_>,
+    wanted: Ready,
+    others: [Option<BorrowedFd<'_>>; 2],
+    deadline: Option<Instant>,
+) -> io::Result<[Ready; 3]> {
+    let bit = |wanted: bool, events| if wanted { events } else { 0 };
+    let events = bit(wanted.read, libc::POLLIN) | bit(wanted.write, libc::POLLOUT) | bit(wanted.hangup, libc::POLLRDHUP);
+    // The kernel passes over a number below 0.
+    let [second, third] = others.map(|other| libc::pollfd { fd: other.map_or(-1, |fd| fd.as_raw_fd()), events: libc::POLLIN, revents: 0 });
+    let mut looked_at = [pollfd(fd, events), second, third];
+    wait(&mut looked_at, deadline)?;
+    Ok(looked_at.map(|found| {
+        let broken = found.revents & (libc::POLLHUP | libc::POLLERR) != 0;
+        Ready {
+            read: found.revents & libc::POLLIN != 0 || broken && wanted.read,
+            write: found.revents & libc::POLLOUT != 0 || broken && wanted.write,
+            hangup: found.revents & libc::POLLRDHUP != 0 || broken,
+            other: found.revents != 0,
+        }
+    }))
+}
+
 /// Whether nothing more will arrive, though what has arrived may still wait. Never waits itself.
 pub(crate) fn hangup(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let mut looked_at = [pollfd(fd, libc::POLLRDHUP)];

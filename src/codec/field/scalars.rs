@@ -6,6 +6,7 @@ use super::{Field, Message};
 use crate::schema::Schema;
 use crate::schema::constant::Kind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
+use std::convert::Infallible;
 use std::ffi::{CString, OsString};
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -60,6 +61,19 @@ as_serde_has_them! {
     NonZeroUsize: "NonZeroUsize" Kind::Scalar("NonZeroU64");
     String: "" Kind::String;
     Box<str>: "" Kind::String;
+}
+
+/// A type without values: what stands in a message for an error that cannot be.
+impl Field for Infallible {
+    const SCHEMA: Schema = Schema::new::<Self>("Infallible", Kind::Enum(&[]));
+
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        match *self {}
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom("a value of a type that has none"))
+    }
 }
 
 impl<T: ?Sized + 'static> Field for PhantomData<T> {

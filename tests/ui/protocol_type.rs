@@ -1,0 +1,10 @@
+use breezeway::protocol;
+
+struct Foreign;
+
+#[protocol]
+trait Wrong {
+    fn foreign(argument: Foreign) -> Vec<Foreign>;
+}
+
+fn main() {}
