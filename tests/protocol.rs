@@ -29,6 +29,7 @@ trials!(
     answers_reach_their_callers_in_any_order,
     sixteen_threads_share_one_channel,
     a_caller_that_gives_up_hands_reading_on,
+    callers_that_come_and_go_leave_nobody_asleep,
     an_answer_in_time_is_found_by_a_look,
     the_remaining_time_travels_with_the_call,
     a_late_answer_is_dropped_with_its_descriptors,
@@ -318,6 +319,31 @@ fn a_caller_that_gives_up_hands_reading_on() {
         // Whoever reads now, it is one of those that wait.
         kept.into_iter().for_each(|(_, reply)| reply.send(some_file()));
         sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap().unwrap());
+    });
+}
+
+fn callers_that_come_and_go_leave_nobody_asleep() {
+    const SEED: u64 = 0x5eed_0007;
+    println!("seed {SEED:#x}");
+    more_time(Duration::from_secs(120));
+    let (store, _) = store();
+    thread::scope(|scope| {
+        for thread in 0..8 {
+            let store = &store;
+            scope.spawn(move || {
+                let mut random = Random(SEED + thread);
+                for value in 0..2_000 {
+                    if random.below(2) == 0 {
+                        // Waits for ever, if nobody receives for it.
+                        assert_eq!(store.echo(value).unwrap(), value);
+                    } else {
+                        let time = Duration::from_micros(random.below(300) as u64);
+                        let outcome = store.with_timeout(time).echo(value);
+                        assert!(outcome.map_or_else(|error| error.is_timeout(), |answer| answer == value));
+                    }
+                }
+            });
+        }
     });
 }
 

@@ -9,7 +9,7 @@ use breezeway::{Channel, Message, TrySendError};
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -29,6 +29,8 @@ trials!(
     an_answer_to_another_method_is_an_error_at_its_caller,
     an_answer_that_does_not_decode_is_an_error_at_its_caller,
     a_packet_that_is_no_answer_is_an_error_at_every_caller,
+    a_service_that_never_stops_sending_keeps_no_caller_beyond_its_time,
+    a_client_that_never_stops_cancelling_keeps_no_handler,
     a_killed_service_gives_every_caller_its_error,
     a_killed_client_leaves_nothing,
     a_panic_while_decoding_is_its_callers,
@@ -45,10 +47,12 @@ trait Store {
     #[later]
     fn keep(file: File) -> File;
     fn numbers() -> Stream<u64>;
+    /// Asks many times whether it is wanted.
+    fn look();
 }
 
 /// The number of `added`, which the service lacks.
-const UNKNOWN: u32 = 6;
+const UNKNOWN: u32 = 7;
 
 #[derive(Default)]
 struct Mine {
@@ -79,6 +83,10 @@ impl StoreService for Mine {
 
     fn numbers(&self, _: &Call<'_>, feed: Feed<u64>) {
         thread::spawn(move || (0..).all(|number| feed.send(number).is_ok()));
+    }
+
+    fn look(&self, call: &Call<'_>) {
+        assert!((0..100).all(|_| call.is_wanted()));
     }
 }
 
@@ -143,7 +151,7 @@ fn the_bytes_are_those_of_the_specification() {
         peer.send(&packet(&[1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], &[], 0), &[]).unwrap();
         peer.send(&packet(&[2, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0], &[], 0), &[]).unwrap();
         // A method that is not there, and its answer: the first of the faults.
-        peer.send(&packet(&[0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0], &[], 0), &[]).unwrap();
+        peer.send(&packet(&[0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0], &[], 0), &[]).unwrap();
         let answer = [8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(peer.receive().unwrap().unwrap().bytes, packet(&answer, &[], 0));
     });
@@ -387,6 +395,51 @@ fn a_packet_that_is_no_answer_is_an_error_at_every_caller() {
         let answer = [5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0];
         service.send_packet(&[std::io::IoSlice::new(&packet(&answer, &[], 0))], &[]).unwrap();
         assert_eq!(call.wait().unwrap(), 9);
+    });
+}
+
+fn a_service_that_never_stops_sending_keeps_no_caller_beyond_its_time() {
+    let (client, service) = raw_service();
+    let over = &AtomicBool::new(false);
+    thread::scope(|scope| {
+        let flood = scope.spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                let _ = service.send_timeout(RawResponse { id: u64::MAX, outcome: Ok(StoreReply::Echo(1)) }, Duration::from_millis(1));
+            }
+        });
+        let hasty = client.with_timeout(Duration::from_millis(20));
+        assert!(hasty.echo(1).unwrap_err().is_timeout());
+        assert!(client.start_echo(2).wait_timeout(Duration::from_millis(20)).is_err());
+        // Nobody reads what it sends: first there is room, then there is none in time.
+        let error = (0..).find_map(|line| hasty.note(line).err()).unwrap();
+        assert!(error.is_timeout(), "{error:?}");
+        over.store(true, Ordering::Relaxed);
+        flood.join().unwrap();
+    });
+}
+
+fn a_client_that_never_stops_cancelling_keeps_no_handler() {
+    let (client, end) = raw_client();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let serving = scope.spawn(|| Store::serve(Mine::default(), end));
+        let (requests, answers) = client.split();
+        let flood = scope.spawn({
+            let (requests, over) = (requests.clone(), &over);
+            move || {
+                while !over.load(Ordering::Relaxed) {
+                    requests.send(RawRequest::Cancel { id: 7 }).unwrap();
+                }
+            }
+        });
+        for id in 100..110 {
+            requests.send(call(id, StoreRequest::Look)).unwrap();
+            assert!(matches!(answers.recv().unwrap(), RawResponse { outcome: Ok(StoreReply::Look), .. }));
+        }
+        over.store(true, Ordering::Relaxed);
+        flood.join().unwrap();
+        drop((requests, answers));
+        serving.join().unwrap().unwrap();
     });
 }
 

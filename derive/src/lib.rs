@@ -111,6 +111,22 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 ///
 /// What is made is as visible as the trait. `///` of the trait and of its methods is passed on to all that is made of them.
 ///
+/// An enum of calls gives the same, for those who would rather declare the messages; of this one, `trait Store` above:
+///
+/// ```ignore
+/// #[breezeway::protocol]
+/// pub enum StoreRequest {
+///     /// What is kept under a key.
+///     #[reply(Option<Bytes>)]
+///     Get { key: String },
+///     /// Every change from now on.
+///     #[reply(Stream<Change>)]
+///     Watch { prefix: String },
+///     #[oneway]
+///     Note { line: String },
+/// }
+/// ```
+///
 /// - `#[protocol(derive(Debug, Clone))]`: what the two message enums derive beside `Message`.
 /// - `#[protocol(crate = "path")]`: where breezeway is, if not at `::breezeway`.
 /// - `#[oneway]` on a method: it is not answered. `#[later]`: it answers by a `Reply`, from anywhere.

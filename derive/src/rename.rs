@@ -9,10 +9,9 @@ use syn::ext::IdentExt;
 pub(crate) fn field(ident: &Ident, rename: Option<String>, rule: Option<&str>) -> String {
     rename.unwrap_or_else(|| {
         let own = ident.unraw().to_string();
-        let pascal = || own.split('_').map(capitalised).collect::<String>();
         match rule {
-            Some("PascalCase") => pascal(),
-            Some("camelCase") => uncapitalised(&pascal()),
+            Some("PascalCase") => pascal(&own),
+            Some("camelCase") => uncapitalised(&pascal(&own)),
             Some("UPPERCASE" | "SCREAMING_SNAKE_CASE") => own.to_ascii_uppercase(),
             Some("kebab-case") => own.replace('_', "-"),
             Some("SCREAMING-KEBAB-CASE") => own.to_ascii_uppercase().replace('_', "-"),
@@ -39,6 +38,11 @@ pub(crate) fn variant(ident: &Ident, rename: Option<String>, rule: Option<&str>)
     })
 }
 
+/// Every word with a capital, and nothing between them.
+pub(crate) fn pascal(snake: &str) -> String {
+    snake.split('_').map(capitalised).collect()
+}
+
 fn capitalised(word: &str) -> String {
     let mut chars = word.chars();
     chars.next().map_or_else(String::new, |first| format!("{}{}", first.to_ascii_uppercase(), chars.as_str()))
@@ -50,7 +54,7 @@ fn uncapitalised(word: &str) -> String {
 }
 
 /// A separator before every capital but the first.
-fn snake(pascal: &str, separator: char) -> String {
+pub(crate) fn snake(pascal: &str, separator: char) -> String {
     let mut snake = String::new();
     for (index, c) in pascal.char_indices() {
         if index > 0 && c.is_uppercase() {

@@ -90,6 +90,41 @@ fn a_protocol() {
 }
 
 #[test]
+fn an_enum_of_calls_gives_the_same_as_its_trait() {
+    let declared = quote! {
+        /// Where values are kept.
+        pub trait Store {
+            /// What is kept under a key.
+            fn get_all(keys: Vec<String>, limit: u32) -> Result<Vec<Bytes>, Missing>;
+            fn flush();
+            #[oneway]
+            fn note(line: String);
+            fn watch(prefix: String) -> Stream<Change>;
+            #[later]
+            fn r#await(key: String) -> Bytes;
+        }
+    };
+    let annotated = quote! {
+        /// Where values are kept.
+        pub enum StoreRequest {
+            /// What is kept under a key.
+            #[reply(Result<Vec<Bytes>, Missing>)]
+            GetAll { keys: Vec<String>, limit: u32 },
+            Flush,
+            #[oneway]
+            Note { line: String },
+            #[reply(Stream<Change>)]
+            Watch { prefix: String },
+            #[later]
+            #[reply(Bytes)]
+            Await { key: String },
+        }
+    };
+    let [declared, annotated] = [declared, annotated].map(|tokens| crate::protocol::protocol(TokenStream::new(), tokens).to_string());
+    assert_eq!(declared, annotated);
+}
+
+#[test]
 fn a_refused_method_is_left_out_of_its_protocol() {
     let declared = quote! {
         trait Pair {

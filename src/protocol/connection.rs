@@ -265,9 +265,10 @@ impl<P: Protocol> Connection<P> {
 
     /// Reads what is there, as far as it may, so that a call that is being handled learns that it is cancelled.
     pub(super) fn look(&self) {
-        // Elsewhere the loop reads all the time.
-        while !self.threaded && self.may_look() && self.end.wait(Ready::READ, None, Some(Instant::now())).is_ok_and(|found| found.read) {
-            if self.read(Wait::Not).is_err() {
+        // With threads, the loop reads all the time. A client that never stops cancelling keeps no handler here.
+        for _ in 0..AHEAD {
+            let ready = || self.end.wait(Ready::READ, None, Some(Instant::now())).is_ok_and(|found| found.read);
+            if self.threaded || !self.may_look() || !ready() || self.read(Wait::Not).is_err() {
                 return;
             }
         }

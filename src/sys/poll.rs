@@ -39,7 +39,7 @@ pub(crate) fn either(fd: BorrowedFd<'_>, interest: Interest, second: BorrowedFd<
 }
 
 /// What is waited for on a socket and beside it, or what was found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ready {
     pub(crate) read: bool,
     pub(crate) write: bool,
@@ -52,10 +52,6 @@ pub(crate) struct Ready {
 impl Ready {
     pub(crate) const READ: Ready = Ready { read: true, write: false, hangup: false, other: false };
     pub(crate) const EITHER: Ready = Ready { read: true, write: true, hangup: false, other: false };
-
-    pub(crate) fn any(self) -> bool {
-        self != Ready::default()
-    }
 }
 
 /// Waits for any of this on a socket, for one of two further descriptors to be readable, or until the deadline has passed: nothing is found

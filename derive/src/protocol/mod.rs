@@ -3,6 +3,7 @@
 //! The same way as the derive: tokens with their spans (`parse`), the protocol in our nouns (`model`), every error (`check`), and code, which
 //! cannot fail (`expand`). A method that is refused is left out of the code, so that only its own error is seen.
 
+mod calls;
 mod check;
 mod expand;
 mod model;

@@ -10,8 +10,10 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Generics, LitStr, Meta, Path, PathArguments, PathSegment, Token, Type, Visibility, parse_quote};
 
-use super::parse::{Declaration, signature};
+use super::calls::method_of;
+use super::parse::{Declaration, Item, signature};
 use crate::parse::Errors;
+use crate::rename::pascal;
 
 /// The trait that becomes a protocol.
 pub(crate) struct Protocol {
@@ -116,8 +118,11 @@ impl Options {
 }
 
 impl Method {
-    fn new(item: TokenStream, errors: &mut Errors) -> Option<Self> {
-        let signature = signature(item, errors)?;
+    fn new(item: Item, errors: &mut Errors) -> Option<Self> {
+        let signature = match item {
+            Item::Method(tokens) => signature(tokens, errors)?,
+            Item::Call(variant) => method_of(*variant, errors)?,
+        };
         let name = signature.ident.unraw().to_string();
         let variant = format_ident!("{}", pascal(&name), span = Span::call_site().located_at(signature.ident.span()));
         let word = |word: &str| signature.attrs.iter().find(|attr| attr.path().is_ident(word)).map(|attr| attr.path().span());
@@ -190,13 +195,4 @@ fn arguments_of(ty: &Type, name: &str) -> Option<TokenStream> {
         Some(arguments @ PathArguments::AngleBracketed(_)) => Some(arguments.to_token_stream()),
         _ => None,
     }
-}
-
-/// `open_file` as a variant, `OpenFile`.
-fn pascal(snake: &str) -> String {
-    let capitalised = |word: &str| {
-        let mut chars = word.chars();
-        chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-    };
-    snake.split('_').map(capitalised).collect()
 }

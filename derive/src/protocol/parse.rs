@@ -1,4 +1,4 @@
-//! A trait as written, method by method, so that what is wrong with one hides nothing of another. Layer below: none.
+//! A trait as written, method by method, so that what is wrong with one hides nothing of another. Layer below: [`calls`](super::calls).
 //!
 //! syn parses traits only with its feature `full`, which takes longer to compile than all the rest; and it has words for what rustc
 //! allows, not for what a protocol does.
@@ -6,12 +6,14 @@
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Generics, Token, Type, Visibility, WhereClause, braced, parenthesized};
+use syn::{Attribute, Generics, Token, Type, Variant, Visibility, WhereClause, braced, parenthesized};
 
+use super::calls::protocol_of;
 use crate::parse::Errors;
 
-/// The trait.
+/// The trait, or the enum of calls that stands for one.
 pub(crate) struct Declaration {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
@@ -21,17 +23,27 @@ pub(crate) struct Declaration {
     pub(crate) generics: Generics,
     /// The colon before supertraits.
     pub(crate) supertraits: Option<Span>,
-    /// What stands between the braces, cut at each `;` and after each `{…}`.
-    pub(crate) items: Vec<TokenStream>,
+    pub(crate) items: Vec<Item>,
+}
+
+/// What stands between the braces.
+pub(crate) enum Item {
+    /// Of a trait: cut at each `;` and after each `{…}`.
+    Method(TokenStream),
+    /// Of an enum of calls.
+    Call(Box<Variant>),
 }
 
 impl Parse for Declaration {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
+        if input.peek(Token![enum]) {
+            return Self::parse_calls(input, attrs, vis);
+        }
         let qualifier = input.peek2(Token![trait]).then(|| input.call(Ident::parse_any)).transpose()?;
         if !input.peek(Token![trait]) {
-            return Err(input.error("a protocol is a trait: `#[protocol] trait Name { fn method(argument: Type) -> Type; }`"));
+            return Err(input.error("a protocol is a trait, `#[protocol] trait Name { fn method(argument: Type) -> Type; }`, or an enum of calls, `enum NameRequest`"));
         }
         input.parse::<Token![trait]>()?;
         let ident = input.parse()?;
@@ -43,7 +55,22 @@ impl Parse for Declaration {
         generics.where_clause = input.parse()?;
         let content;
         braced!(content in input);
-        Ok(Self { attrs, vis, qualifier, ident, generics, supertraits, items: cut(content.parse()?) })
+        let items = cut(content.parse()?).into_iter().map(Item::Method).collect();
+        Ok(Self { attrs, vis, qualifier, ident, generics, supertraits, items })
+    }
+}
+
+impl Declaration {
+    fn parse_calls(input: ParseStream<'_>, attrs: Vec<Attribute>, vis: Visibility) -> syn::Result<Self> {
+        input.parse::<Token![enum]>()?;
+        let ident = protocol_of(&input.parse()?)?;
+        let mut generics: Generics = input.parse()?;
+        generics.where_clause = input.parse()?;
+        let content;
+        braced!(content in input);
+        let calls = Punctuated::<Variant, Token![,]>::parse_terminated(&content)?;
+        let items = calls.into_iter().map(|call| Item::Call(Box::new(call))).collect();
+        Ok(Self { attrs, vis, qualifier: None, ident, generics, supertraits: None, items })
     }
 }
 
