@@ -4,10 +4,12 @@
 //! iovecs, the body at page offset 64, and on receipt the same room for body and control messages.
 
 #![allow(unsafe_code, reason = "the calls are made by hand, to have nothing between them and the measurement")]
+#![allow(dead_code, reason = "each benchmark uses what it needs")]
 
 use std::io;
 use std::mem::{MaybeUninit, size_of, size_of_val};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 const HEADER: usize = 16;
 /// The room for a packet that a receiver of the library makes.
@@ -77,8 +79,24 @@ impl Socket {
         Ok(())
     }
 
+    /// The same, awake for so long before it sleeps.
+    pub(crate) fn receive_by(&self, buffer: &mut Buffer, awake: Duration) -> io::Result<Option<usize>> {
+        let start = Instant::now();
+        while start.elapsed() < awake {
+            match self.receive_with(buffer, libc::MSG_DONTWAIT) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
+                result => return result,
+            }
+        }
+        self.receive(buffer)
+    }
+
     /// Receives a packet into the buffer: the length of its body, or `None` at the end.
     pub(crate) fn receive(&self, buffer: &mut Buffer) -> io::Result<Option<usize>> {
+        self.receive_with(buffer, 0)
+    }
+
+    fn receive_with(&self, buffer: &mut Buffer, flags: libc::c_int) -> io::Result<Option<usize>> {
         let mut header = [0; HEADER];
         let parts = [part(&mut header), part(buffer.body(ROOM))];
         let mut control = [MaybeUninit::<u64>::uninit(); CONTROL_WORDS];
@@ -89,7 +107,7 @@ impl Socket {
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = size_of_val(&control) as _;
         // SAFETY: every buffer that `message` names is valid for writes of the length given with it.
-        let bytes = check(unsafe { libc::recvmsg(self.0.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) })?;
+        let bytes = check(unsafe { libc::recvmsg(self.0.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC | flags) })?;
         Ok(bytes.checked_sub(HEADER))
     }
 }

@@ -1,5 +1,7 @@
 //! Two contestants measured in turns, within one run, so that both see the same machine.
 
+#![allow(dead_code, reason = "each benchmark uses what it needs")]
+
 use std::error::Error;
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -77,7 +77,7 @@ mod wire;
 
 pub use breezeway_derive::{Message, protocol};
 pub use bytes::Bytes;
-pub use channel::{Channel, Hello, IntoIter, Iter, Receiver, Sender, TryIter, channel};
+pub use channel::{Channel, Hello, IntoIter, Iter, Receiver, Sender, TryIter, Waiting, channel};
 pub use codec::field::{Blob, Fd, Field, Message};
 pub use error::{
     AdoptError, AdoptFault, DecodeError, EncodeError, Fault, HelloError, IntoFdError, ProtocolError, RecvError, RecvTimeoutError,

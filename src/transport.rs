@@ -44,6 +44,11 @@ impl Wait {
         }
     }
 
+    /// When it ends, if it does.
+    pub(crate) fn deadline(self) -> Option<Instant> {
+        if let Wait::Until(deadline) = self { Some(deadline) } else { None }
+    }
+
     /// Whether there is no time left.
     pub(crate) fn is_over(self) -> bool {
         match self {

@@ -7,7 +7,7 @@ use breezeway::socket::{Family, Protocol, Socket, SocketType, socketpair};
 use breezeway::testing::{FdLedger, RawPeer, packet};
 use breezeway::{
     AdoptFault, Blob, Bytes, Channel, DecodeError, Fault, Fd, IntoFdError, Limits, Message, Receiver, RecvError, RecvTimeoutError,
-    SendError, SendFault, SendTimeoutError, Sender, TryRecvError, TrySendError, channel,
+    SendError, SendFault, SendTimeoutError, Sender, TryRecvError, TrySendError, Waiting, channel,
 };
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -76,8 +76,15 @@ fn past() -> Instant {
 }
 
 fn receiving_has_every_form_of_waiting() {
+    for waiting in [Waiting::Block, Waiting::Adaptive, Waiting::Spin(SOON / 2), Waiting::Spin(Duration::MAX)] {
+        receives_in_every_form(waiting);
+    }
+}
+
+fn receives_in_every_form(waiting: Waiting) {
     let _ledger = FdLedger::open().unwrap();
     let (sender, receiver) = channel::<u32>().unwrap();
+    let receiver = receiver.with_waiting(waiting);
     assert!(receiver.try_recv().unwrap_err().is_empty());
     assert!(receiver.recv_timeout(Duration::ZERO).unwrap_err().is_timeout());
     assert!(receiver.recv_deadline(past()).unwrap_err().is_timeout());

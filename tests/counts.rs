@@ -10,7 +10,7 @@ mod support;
 
 use breezeway::protocol::{Call, Stop};
 use breezeway::select::Select;
-use breezeway::{Blob, Bytes, Channel, Fd, Message, RecvTimeoutError, Sender, TryRecvError, channel};
+use breezeway::{Blob, Bytes, Channel, Fd, Message, RecvTimeoutError, Sender, TryRecvError, Waiting, channel};
 use calls::{mark, record};
 use libc::{
     SYS_close, SYS_fcntl, SYS_fstatfs, SYS_getpid, SYS_madvise, SYS_memfd_create, SYS_mmap, SYS_munmap, SYS_newfstatat, SYS_ppoll,
@@ -32,6 +32,9 @@ trials!(
     looking_at_an_empty_channel_is_one_recvmsg,
     waiting_with_a_deadline_is_recvmsg_ppoll_recvmsg,
     giving_up_at_a_deadline_is_recvmsg_and_ppoll,
+    what_is_there_is_one_recvmsg_however_an_end_waits,
+    awake_a_wait_is_recvmsg_again_and_again_and_then_sleep,
+    an_adaptive_end_whose_messages_are_late_sleeps_like_any_other,
     what_fits_in_no_packet_is_made_sealed_looked_at_and_mapped,
     a_call_is_the_two_messages_that_it_is,
     a_call_with_a_deadline_waits_as_a_receive_with_one,
@@ -256,6 +259,53 @@ fn giving_up_at_a_deadline_is_recvmsg_and_ppoll() {
     let (_sender, receiver) = channel::<u64>().unwrap();
     let give_up = || counted(|| assert!(matches!(receiver.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout))));
     let [calls] = record([&give_up], |_, _| {});
+    assert_eq!(numbers(&calls), [SYS_recvmsg, SYS_ppoll].repeat(COUNTED));
+}
+
+fn what_is_there_is_one_recvmsg_however_an_end_waits() {
+    for waiting in [Waiting::Block, Waiting::Adaptive, Waiting::Spin(Duration::from_secs(60))] {
+        let (sender, receiver) = channel::<u64>().unwrap();
+        let receiver = receiver.with_waiting(waiting);
+        (0..=COUNTED).for_each(|_| sender.send(7).unwrap());
+        let take = || counted(|| assert_eq!(receiver.recv().unwrap(), 7));
+        let [calls] = record([&take], |_, _| {});
+        assert_eq!(numbers(&calls), [SYS_recvmsg].repeat(COUNTED), "{waiting:?}");
+    }
+}
+
+fn awake_a_wait_is_recvmsg_again_and_again_and_then_sleep() {
+    let (sender, receiver) = channel::<u64>().unwrap();
+    let receiver = receiver.with_waiting(Waiting::Spin(Duration::from_secs(60)));
+    let wait = || counted(|| assert_eq!(receiver.recv().unwrap(), 7));
+    sender.send(7).unwrap();
+    // Every message comes at the third look.
+    let mut looks = 0;
+    let [waits] = record([&wait], |_, _| {
+        looks += 1;
+        if looks % 3 == 0 {
+            sender.send(7).unwrap();
+        }
+    });
+    assert_eq!(numbers(&waits), [SYS_recvmsg; 3].repeat(COUNTED));
+    // With no time to be awake, it looks twice, and sleeps.
+    let receiver = receiver.with_waiting(Waiting::Spin(Duration::ZERO));
+    let give_up = || counted(|| assert!(matches!(receiver.recv_timeout(Duration::from_millis(1)), Err(RecvTimeoutError::Timeout))));
+    let [calls] = record([&give_up], |_, _| {});
+    assert_eq!(numbers(&calls), [SYS_recvmsg, SYS_recvmsg, SYS_recvmsg, SYS_ppoll].repeat(COUNTED));
+}
+
+fn an_adaptive_end_whose_messages_are_late_sleeps_like_any_other() {
+    let (_sender, receiver) = channel::<u64>().unwrap();
+    let receiver = receiver.with_waiting(Waiting::Adaptive);
+    let give_up = || receiver.recv_timeout(Duration::from_micros(100));
+    let late = || {
+        // It finds out in about ten waits; until the next trial there are more than a hundred by then.
+        (0..300).for_each(|_| assert!(give_up().is_err()));
+        mark();
+        (0..COUNTED).for_each(|_| assert!(give_up().is_err()));
+        mark();
+    };
+    let [calls] = record([&late], |_, _| {});
     assert_eq!(numbers(&calls), [SYS_recvmsg, SYS_ppoll].repeat(COUNTED));
 }
 

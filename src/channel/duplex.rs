@@ -4,6 +4,7 @@ use super::end::{End, OneReader};
 use super::hello::{Greeting, Hello};
 use super::peer::Peer;
 use super::verbs::{receiving_verbs, sending_verbs};
+use super::waiting::Waiting;
 use super::{Receiver, Sender};
 use crate::codec::field::Message;
 use crate::error::{AdoptError, Fault, HelloError, IntoFdError, RecvTimeoutError, SystemError};
@@ -102,6 +103,12 @@ impl<S, R> Channel<S, R> {
     /// ends for the child too: give a child a whole channel, and let it split that.
     pub fn split(self) -> (Sender<S>, Receiver<R>) {
         (Sender::split(&self.end, self.limits), Receiver::split(&self.end, self.limits))
+    }
+
+    /// Waits for messages in this way from now on, in this process. What it says stays with this end: it does not travel in a message.
+    pub fn with_waiting(self, waiting: Waiting) -> Channel<S, R> {
+        self.end.waiting.set(waiting);
+        self
     }
 
     /// Whether the peer can no longer receive, so that sending would fail. What it sent may still wait. Never waits; one system call.

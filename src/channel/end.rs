@@ -2,6 +2,7 @@
 
 use super::peer::Peer;
 use super::source::Registered;
+use super::waiting::Policy;
 use crate::codec::{self, PairId, frame};
 use crate::error::{AdoptError, EncodeError, IntoFdError, SystemError};
 use crate::limits::Limits;
@@ -27,6 +28,8 @@ pub(crate) struct End {
     pair: PairId,
     /// The process at the other end, if it is one that this process has started, or another program.
     peer: OnceLock<Peer>,
+    /// How a receive waits.
+    pub(super) waiting: Policy,
 }
 
 impl End {
@@ -38,7 +41,7 @@ impl End {
     }
 
     fn of(socket: Socket, pair: PairId) -> End {
-        End { registered: Registered::default(), socket, pair, peer: OnceLock::new() }
+        End { registered: Registered::default(), socket, pair, peer: OnceLock::new(), waiting: Policy::new() }
     }
 
     pub(crate) fn adopt(fd: OwnedFd) -> Result<End, AdoptError> {
@@ -103,14 +106,27 @@ impl End {
 
     #[inline]
     pub(crate) fn receive<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
-        let result = match self.peer.get() {
-            None => self.socket.obtain(limits, wait),
-            Some(peer) => peer.receive(self.as_fd(), limits, wait, |limits, wait| self.socket.obtain(limits, wait)),
+        let result = if matches!(wait, Wait::Not) || self.waiting.blocks() {
+            self.take(limits, wait)
+        } else {
+            let look = || match self.take(limits, Wait::Not) {
+                Err(NotReceived::Empty) => None,
+                result => Some(result),
+            };
+            self.waiting.look(wait.deadline(), look).unwrap_or_else(|| self.take(limits, wait))
         };
         if matches!(result, Err(NotReceived::Closed)) {
             self.registered.leave();
         }
         result
+    }
+
+    #[inline]
+    fn take<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
+        match self.peer.get() {
+            None => self.socket.obtain(limits, wait),
+            Some(peer) => peer.receive(self.as_fd(), limits, wait, |limits, wait| self.socket.obtain(limits, wait)),
+        }
     }
 
     /// Waits until something of what is wanted can be done, `other` is readable, or the deadline has passed: nothing is found then. Of an end

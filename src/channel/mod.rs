@@ -12,6 +12,7 @@ mod receiver;
 mod sender;
 mod source;
 mod verbs;
+mod waiting;
 
 pub use duplex::Channel;
 pub use iter::{IntoIter, Iter, TryIter};
@@ -20,6 +21,7 @@ pub use sender::Sender;
 pub use source::Source;
 
 pub use hello::Hello;
+pub use waiting::Waiting;
 
 pub(crate) use crate::sys::poll::Ready;
 pub(crate) use end::End;

@@ -2,6 +2,7 @@
 
 use super::end::{End, Half, OneReader};
 use super::verbs::receiving_verbs;
+use super::waiting::Waiting;
 use crate::error::{AdoptError, IntoFdError};
 use crate::limits::Limits;
 use crate::sys::socket::Direction;
@@ -47,6 +48,12 @@ impl<T> Receiver<T> {
     /// Accepts messages within these limits from now on.
     pub fn with_limits(mut self, limits: Limits) -> Receiver<T> {
         self.limits = limits;
+        self
+    }
+
+    /// Waits for messages in this way from now on, in this process. What it says stays with this end: it does not travel in a message.
+    pub fn with_waiting(self, waiting: Waiting) -> Receiver<T> {
+        self.end().waiting.set(waiting);
         self
     }
 
