@@ -3,7 +3,6 @@
 //! `cargo bench --bench protocol`, with `-- --quick` for a run that only shows that it works. The other side is a fork of this process, on a
 //! processor of its own or on the same. Times are medians; the ratio is the median of the turns' ratios, with the middle half as its spread.
 
-#[allow(dead_code, reason = "this benchmark sends nothing without types")]
 mod raw;
 
 use breezeway::process::ForkedProcess;
