@@ -1,50 +1,61 @@
-//! What a channel costs above the system calls that it makes: round trips, against `raw.rs` in turns.
+//! What a channel costs above the system calls that it makes: against `raw.rs` in turns.
 //!
 //! ```text
-//! cargo bench --bench channel             # a table; about a minute
-//! cargo bench --bench channel -- --json   # one JSON object a line
-//! cargo bench --bench channel -- --quick  # does it run: numbers of no value
+//! cargo bench --bench channel                         # a table; about three minutes
+//! cargo bench --bench channel -- --json               # one JSON object a line
+//! cargo bench --bench channel -- --quick              # does it run: numbers of no value
+//! cargo bench --bench channel -- --only round_trip    # the benchmarks of this name
 //! ```
 //!
-//! A round trip is one message there and back: each side sums what it received, writes every byte of it afresh, and sends it on. The two
-//! contestants take turns within one run, a few milliseconds each, so that both see the same machine; times are medians, and the ratio
-//! is the median of the turns' ratios, with the middle half of them as its spread.
+//! A round trip is one message there and back: each side reads what it received, writes it afresh and sends it on. One way, a process sends a number
+//! of messages as fast as it can, and another reads them and says when it has them all. Of a body every 64th byte is read and, where it is a
+//! `Vec<u8>`, written. The two contestants take turns within one run, 10 ms each, so that both see the same machine; times are medians, and
+//! the ratio is the median of the turns' ratios, with the middle half of them as its spread.
 
 mod raw;
 mod turns;
 
 use breezeway::process::ForkedProcess;
-use breezeway::{__private::bench, Channel, Message};
+use breezeway::{__private::bench, Bytes, Channel, Message, Waiting};
+use std::fs::File;
 use std::hint::black_box;
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 use turns::{Compared, Result, Trips, Turns, machine};
 
-#[derive(Message)]
+#[derive(Clone, Message)]
 struct Tiny {
     id: u64,
     value: u32,
 }
 
-#[derive(Message)]
+#[derive(Clone, Message)]
 enum Msg64 {
     Ping,
     Request { id: u64, name: String, tags: Vec<u32>, body: Vec<u8> },
 }
 
-#[derive(Message)]
-struct Bulk {
+/// A body of so many bytes that is copied into the message and out of it.
+#[derive(Clone, Message)]
+struct InVec<const N: usize> {
     body: Vec<u8>,
 }
 
+/// A body of so many bytes that is shared.
+#[derive(Clone, Message)]
+struct InBytes<const N: usize> {
+    body: Bytes,
+}
+
 /// A message, and the same bytes without a type.
-trait Load: Message {
+trait Load: Clone + Message {
     const BODY: &'static str;
-    /// Bytes of the encoded message.
+    /// Bytes of it, as it is counted: of the encoded message where it is small, of the body where there is one.
     const SIZE: usize;
 
     fn new() -> Self;
-    /// Writes every byte of it afresh.
+    /// Writes it afresh.
     fn produce(&mut self, id: u64);
     fn sum(&self) -> u64;
 
@@ -58,7 +69,7 @@ trait Load: Message {
 }
 
 impl Load for Tiny {
-    const BODY: &'static str = "Tiny { u64, u32 }";
+    const BODY: &'static str = "tiny";
     const SIZE: usize = 12;
 
     fn new() -> Tiny {
@@ -78,7 +89,7 @@ impl Load for Tiny {
 const NAME: &str = "notes.md";
 
 impl Load for Msg64 {
-    const BODY: &'static str = "enum: u64, String, Vec<u32>, Vec<u8>";
+    const BODY: &'static str = "msg64";
     const SIZE: usize = 64;
 
     fn new() -> Msg64 {
@@ -105,25 +116,62 @@ impl Load for Msg64 {
     }
 }
 
-impl Load for Bulk {
-    const BODY: &'static str = "Vec<u8> of 64 KiB";
-    const SIZE: usize = 8 + (64 << 10);
+impl<const N: usize> Load for InVec<N> {
+    const BODY: &'static str = "vec";
+    const SIZE: usize = N;
 
-    fn new() -> Bulk {
-        Bulk { body: vec![0; 64 << 10] }
+    fn new() -> Self {
+        InVec { body: vec![0; N] }
     }
 
     fn produce(&mut self, id: u64) {
-        self.body.fill(id as u8);
+        stamp(id, &mut self.body);
     }
 
     fn sum(&self) -> u64 {
-        sum(&self.body)
+        look(&self.body)
+    }
+
+    fn produce_raw(id: u64, bytes: &mut [u8]) {
+        stamp(id, bytes);
+    }
+
+    fn sum_raw(bytes: &[u8]) -> u64 {
+        look(bytes)
+    }
+}
+
+impl<const N: usize> Load for InBytes<N> {
+    const BODY: &'static str = "bytes";
+    const SIZE: usize = N;
+
+    fn new() -> Self {
+        InBytes { body: vec![0; N].into() }
+    }
+
+    fn produce(&mut self, _: u64) {}
+
+    fn sum(&self) -> u64 {
+        look(&self.body)
+    }
+
+    fn produce_raw(_: u64, _: &mut [u8]) {}
+
+    fn sum_raw(bytes: &[u8]) -> u64 {
+        look(bytes)
     }
 }
 
 fn sum(bytes: &[u8]) -> u64 {
     bytes.iter().map(|&byte| u64::from(byte)).sum()
+}
+
+fn look(bytes: &[u8]) -> u64 {
+    bytes.iter().step_by(64).map(|&byte| u64::from(byte)).sum()
+}
+
+fn stamp(id: u64, bytes: &mut [u8]) {
+    bytes.iter_mut().step_by(64).for_each(|byte| *byte = id as u8);
 }
 
 fn same_thread<T: Load>() -> Result<[Trips; 2]> {
@@ -134,7 +182,7 @@ fn same_thread<T: Load>() -> Result<[Trips; 2]> {
         for id in 0..trips {
             for (from, to) in [(&raw_near, &raw_far), (&raw_far, &raw_near)] {
                 send_raw::<T>(from, &mut buffer, id)?;
-                black_box(receive_raw::<T>(to, &mut buffer)?);
+                black_box(receive_raw::<T>(to, &mut buffer, Duration::ZERO)?);
             }
         }
         Ok(())
@@ -154,39 +202,56 @@ fn same_thread<T: Load>() -> Result<[Trips; 2]> {
     Ok([Box::new(raw), Box::new(ours)])
 }
 
-/// With the other end in a child process, pinned to a processor of its own or to the same.
-fn two_processes<T: Load>(here: usize, there: usize) -> Result<[Trips; 2]> {
-    // A plain channel: the one that comes with a child also watches whether the child lives. Both children are killed in the end.
+/// Where the other side runs, and how both wait.
+#[derive(Clone, Copy)]
+struct Place {
+    mode: &'static str,
+    here: usize,
+    there: usize,
+    waiting: Waiting,
+    /// How long the raw contestant stays awake.
+    awake: Duration,
+}
+
+/// A process beside this one, on its processor, killed in the end.
+fn beside(place: Place, work: impl FnOnce() -> Result<()> + 'static) -> Result<ForkedProcess<(), ()>> {
+    Ok(ForkedProcess::spawn(move |_| {
+        raw::pin(place.there)?;
+        work().map_err(|error| io::Error::other(error.to_string()))
+    })?)
+}
+
+fn there_and_back<T: Load>(place: Place) -> Result<[Trips; 2]> {
+    // A plain channel: the one that comes with a child also watches whether the child lives.
     let (near, far) = Channel::<T>::pair()?;
-    let child = ForkedProcess::<(), ()>::spawn(move |_| {
-        raw::pin(there)?;
+    let (near, far) = (near.with_waiting(place.waiting), far.with_waiting(place.waiting));
+    let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
+    let child = beside(place, move || {
         for (id, message) in (0..).zip(&far) {
             let mut message = message?;
             black_box(message.sum());
             message.produce(id);
             far.send(message)?;
         }
-        std::io::Result::Ok(())
+        Ok(())
     })?;
-    let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
-    let raw_child = ForkedProcess::<(), ()>::spawn(move |_| {
-        raw::pin(there)?;
+    let raw_child = beside(place, move || {
         let mut buffer = raw::Buffer::new();
         for id in 0.. {
-            if receive_raw::<T>(&raw_far, &mut buffer)?.is_none() {
+            if receive_raw::<T>(&raw_far, &mut buffer, place.awake)?.is_none() {
                 break;
             }
             send_raw::<T>(&raw_far, &mut buffer, id)?;
         }
-        std::io::Result::Ok(())
+        Ok(())
     })?;
-    raw::pin(here)?;
+    raw::pin(place.here)?;
     let mut buffer = raw::Buffer::new();
     let raw = move |trips| {
         let _alive = &raw_child;
         for id in 0..trips {
             send_raw::<T>(&raw_near, &mut buffer, id)?;
-            black_box(receive_raw::<T>(&raw_near, &mut buffer)?);
+            black_box(receive_raw::<T>(&raw_near, &mut buffer, place.awake)?);
         }
         Ok(())
     };
@@ -204,33 +269,189 @@ fn two_processes<T: Load>(here: usize, there: usize) -> Result<[Trips; 2]> {
     Ok([Box::new(raw), Box::new(ours)])
 }
 
-fn send_raw<T: Load>(socket: &raw::Socket, buffer: &mut raw::Buffer, id: u64) -> std::io::Result<()> {
+/// The same in memory that is made for each message. `try_send` takes no other road for what fits in no packet.
+fn there_and_back_in_memory<T: Load>(place: Place) -> Result<[Trips; 2]> {
+    let (near, far) = Channel::<T>::pair()?;
+    let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
+    let child = beside(place, move || {
+        for (id, message) in (0..).zip(&far) {
+            let mut message = message?;
+            black_box(message.sum());
+            message.produce(id);
+            far.try_send(message)?;
+        }
+        Ok(())
+    })?;
+    let raw_child = beside(place, move || {
+        let mut buffer = raw::Buffer::new();
+        while let Some(memory) = raw_far.receive_memory(&mut buffer, T::SIZE)? {
+            black_box(T::sum_raw(&memory));
+            raw_far.send_memory(&mut buffer, &memory)?;
+        }
+        Ok(())
+    })?;
+    raw::pin(place.here)?;
+    let mut buffer = raw::Buffer::new();
+    let body = vec![0; T::SIZE];
+    let raw = move |trips| {
+        let _alive = &raw_child;
+        let mut memory = None;
+        for _ in 0..trips {
+            raw_near.send_memory(&mut buffer, memory.as_deref().unwrap_or(&body))?;
+            memory = None;
+            memory = raw_near.receive_memory(&mut buffer, T::SIZE)?.or(memory);
+            black_box(memory.as_deref().map(T::sum_raw));
+        }
+        Ok(())
+    };
+    let mut message = Some(T::new());
+    let ours = move |trips| {
+        let _alive = &child;
+        for id in 0..trips {
+            if let Some(mut out) = message.take() {
+                out.produce(id);
+                near.try_send(out)?;
+            }
+            message = Some(near.recv()?);
+            black_box(message.as_ref().map(T::sum));
+        }
+        Ok(())
+    };
+    Ok([Box::new(raw), Box::new(ours)])
+}
+
+/// How many come next, and that they have come: the same for both contestants.
+type Control = Channel<u64>;
+
+/// A process that takes as many as it is told, by `take`.
+fn taking(place: Place, mut take: impl FnMut(u64) -> Result<()> + 'static) -> Result<(ForkedProcess<(), ()>, Control)> {
+    let (control, theirs) = Control::pair()?;
+    let child = beside(place, move || {
+        for count in &theirs {
+            let count = count?;
+            take(count)?;
+            theirs.send(count)?;
+        }
+        Ok(())
+    })?;
+    Ok((child, control))
+}
+
+fn one_way<T: Load>(place: Place) -> Result<[Trips; 2]> {
+    let (near, far) = Channel::<T>::pair()?;
+    let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
+    let (child, control) = taking(place, move |count| {
+        for _ in 0..count {
+            black_box(far.recv()?.sum());
+        }
+        Ok(())
+    })?;
+    let (raw_child, raw_control) = taking(place, {
+        let mut buffer = None;
+        move |count| {
+            let buffer = buffer.get_or_insert_with(raw::Buffer::new);
+            for _ in 0..count {
+                black_box(receive_raw::<T>(&raw_far, buffer, Duration::ZERO)?);
+            }
+            Ok(())
+        }
+    })?;
+    raw::pin(place.here)?;
+    let mut buffer = raw::Buffer::new();
+    let raw = move |count| {
+        let _alive = &raw_child;
+        raw_control.send(count)?;
+        for id in 0..count {
+            send_raw::<T>(&raw_near, &mut buffer, id)?;
+        }
+        raw_control.recv()?;
+        Ok(())
+    };
+    let mut message = T::new();
+    let ours = move |count| {
+        let _alive = &child;
+        control.send(count)?;
+        for id in 0..count {
+            message.produce(id);
+            near.send_ref(&message)?;
+        }
+        control.recv()?;
+        Ok(())
+    };
+    Ok([Box::new(raw), Box::new(ours)])
+}
+
+#[derive(Message)]
+struct Descriptor {
+    descriptor: OwnedFd,
+}
+
+fn descriptor(place: Place) -> Result<[Trips; 2]> {
+    let (near, far) = Channel::<Descriptor>::pair()?;
+    let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
+    let child = beside(place, move || {
+        for message in &far {
+            far.send(message?)?;
+        }
+        Ok(())
+    })?;
+    let raw_child = beside(place, move || {
+        let mut buffer = raw::Buffer::new();
+        while let Some(descriptor) = raw_far.receive_descriptor(&mut buffer)? {
+            raw_far.send_with(&mut buffer, 4, Some(descriptor.as_fd()))?;
+        }
+        Ok(())
+    })?;
+    raw::pin(place.here)?;
+    let (mut buffer, mut travelling) = (raw::Buffer::new(), OwnedFd::from(File::open("/dev/null")?));
+    let raw = move |trips| {
+        let _alive = &raw_child;
+        for _ in 0..trips {
+            raw_near.send_with(&mut buffer, 4, Some(travelling.as_fd()))?;
+            // Closed before the answer comes, as a message is that has been sent.
+            travelling = raw_near.receive_descriptor(&mut buffer)?.ok_or("the other side has ended")?;
+        }
+        Ok(())
+    };
+    let mut message = Some(Descriptor { descriptor: File::open("/dev/null")?.into() });
+    let ours = move |trips| {
+        let _alive = &child;
+        for _ in 0..trips {
+            near.send(message.take().ok_or("no descriptor")?)?;
+            message = Some(near.recv()?);
+        }
+        Ok(())
+    };
+    Ok([Box::new(raw), Box::new(ours)])
+}
+
+fn send_raw<T: Load>(socket: &raw::Socket, buffer: &mut raw::Buffer, id: u64) -> io::Result<()> {
     T::produce_raw(id, buffer.body(T::SIZE));
     socket.send(buffer, T::SIZE)
 }
 
-fn receive_raw<T: Load>(socket: &raw::Socket, buffer: &mut raw::Buffer) -> std::io::Result<Option<u64>> {
-    Ok(socket.receive(buffer)?.map(|length| T::sum_raw(buffer.body(length))))
+fn receive_raw<T: Load>(socket: &raw::Socket, buffer: &mut raw::Buffer, awake: Duration) -> io::Result<Option<u64>> {
+    Ok(socket.receive_by(buffer, awake)?.map(|length| T::sum_raw(buffer.body(length))))
 }
 
 /// Decoding alone: the library's decoder, which trusts nothing, against bincode's, which has no budgets.
 fn decoding<T: Load>() -> Result<[Trips; 2]> {
     let config = bincode::config::legacy();
-    let body = || -> Result<raw::Buffer> {
-        let mut received = raw::Buffer::new();
-        received.body(T::SIZE).copy_from_slice(&bench::encode(&T::new())?);
-        Ok(received)
-    };
-    let (mut theirs, mut same) = (body()?, body()?);
+    let (mut theirs, mut same) = (raw::Buffer::new(), raw::Buffer::new());
+    let body = bench::encode(&T::new())?;
+    let length = body.len();
+    for received in [&mut theirs, &mut same] {
+        received.body(length).copy_from_slice(&body);
+    }
     let bincode = move |times| {
         for _ in 0..times {
-            black_box(bincode::serde::decode_from_slice::<T, _>(black_box(theirs.body(T::SIZE)), config)?);
+            black_box(bincode::serde::decode_from_slice::<T, _>(black_box(theirs.body(length)), config)?);
         }
         Ok(())
     };
     let ours = move |times| {
         for _ in 0..times {
-            black_box(bench::decode::<T>(black_box(same.body(T::SIZE)))?);
+            black_box(bench::decode::<T>(black_box(same.body(length)))?);
         }
         Ok(())
     };
@@ -239,52 +460,106 @@ fn decoding<T: Load>() -> Result<[Trips; 2]> {
 
 struct Options {
     json: bool,
+    only: Option<String>,
     turns: Turns,
+    same: Place,
+    one: Place,
+    two: Option<Place>,
 }
 
 impl Options {
+    fn wants(&self, bench: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == bench)
+    }
+
     /// Measures two contestants in turns and prints a line.
-    fn compare<T: Load>(&self, bench: &str, mode: &str, contestants: [Trips; 2]) -> Result<()> {
-        let Compared { raw, ours, low, middle, high } = self.turns.compare(contestants)?;
-        let (size, body) = (T::SIZE, T::BODY);
+    fn compare(&self, bench: &str, mode: &str, size: usize, body: &str, contestants: impl FnOnce() -> Result<[Trips; 2]>) -> Result<()> {
+        if !self.wants(bench) {
+            return Ok(());
+        }
+        let Compared { raw, ours, low, middle, high } = self.turns.compare(contestants()?)?;
         if self.json {
+            let thousandths = |ratio: f64| (ratio * 1000.0).round() / 1000.0;
             let line = serde_json::json!({
-                "bench": bench, "mode": mode, "size": size, "body": body,
-                "raw": raw.round(), "ours": ours.round(), "ratio": middle, "ratio_low": low, "ratio_high": high,
+                "bench": bench, "mode": mode, "size": size, "body": body, "raw": raw.round(), "ours": ours.round(),
+                "ratio": thousandths(middle), "ratio_low": thousandths(low), "ratio_high": thousandths(high),
             });
             println!("{line}");
         } else {
-            println!("{bench:<10} {mode:<12} {size:>6} B  {raw:>9.0} ns {ours:>9.0} ns  {middle:>5.2}× ({low:.2}–{high:.2})  {body}");
+            println!("{bench:<19} {mode:<11} {size:>8} B {body:<10} {raw:>12.0} ns {ours:>12.0} ns  {middle:>5.2}× ({low:.2}–{high:.2})");
         }
         Ok(())
     }
+
+    fn small<T: Load>(&self) -> Result<()> {
+        self.compare("round_trip", self.same.mode, T::SIZE, T::BODY, same_thread::<T>)?;
+        self.compare("round_trip", self.one.mode, T::SIZE, T::BODY, || there_and_back::<T>(self.one))?;
+        if let Some(two) = self.two {
+            self.compare("round_trip", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(two))?;
+            let adaptive = Place { waiting: Waiting::Adaptive, awake: AWAKE, ..two };
+            self.compare("round_trip_adaptive", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(adaptive))?;
+            let spin = Place { waiting: Waiting::Spin(AWAKE), awake: AWAKE, ..two };
+            self.compare("round_trip_spin", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(spin))?;
+            self.compare("one_way", two.mode, T::SIZE, T::BODY, || one_way::<T>(two))?;
+        }
+        self.compare("decode", "bincode", T::SIZE, T::BODY, decoding::<T>)
+    }
+
+    fn sized<const N: usize>(&self) -> Result<()> {
+        self.body::<InBytes<N>>()?;
+        self.body::<InVec<N>>()
+    }
+
+    fn body<T: Load>(&self) -> Result<()> {
+        self.compare("round_trip", self.one.mode, T::SIZE, T::BODY, || there_and_back::<T>(self.one))?;
+        let Some(two) = self.two else { return Ok(()) };
+        self.compare("round_trip", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(two))?;
+        self.compare("one_way", two.mode, T::SIZE, T::BODY, || one_way::<T>(two))
+    }
 }
 
-fn measure<T: Load>(options: &Options, processors: &[usize]) -> Result<()> {
-    options.compare::<T>("round trip", "same thread", same_thread::<T>()?)?;
-    if let [first, second, ..] = *processors {
-        options.compare::<T>("round trip", "two cores", two_processes::<T>(first, second)?)?;
-    }
-    if let [first, ..] = *processors {
-        options.compare::<T>("round trip", "one core", two_processes::<T>(first, first)?)?;
-    }
-    options.compare::<T>("decode", "bincode", decoding::<T>()?)
-}
+/// How long the side that is awake is awake at most: never over while it is its contestant's turn.
+const AWAKE: Duration = Duration::from_millis(1);
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
 
 fn main() -> Result<()> {
+    let mut arguments = std::env::args();
     let given = |option| std::env::args().any(|argument| argument == option);
+    let only = arguments.find(|argument| argument == "--only").and_then(|_| arguments.next());
     let (count, milliseconds) = if given("--quick") { (3, 1) } else { (101, 10) };
-    let options = Options { json: given("--json"), turns: Turns { count, length: Duration::from_millis(milliseconds) } };
+    let processors = raw::processors()?;
+    let first = *processors.first().ok_or("no processor")?;
+    raw::pin(first)?;
+    let one = Place { mode: "one core", here: first, there: first, waiting: Waiting::Block, awake: Duration::ZERO };
+    let options = Options {
+        json: given("--json"),
+        only,
+        turns: Turns { count, length: Duration::from_millis(milliseconds) },
+        same: Place { mode: "one thread", ..one },
+        one,
+        two: processors.get(1).map(|&second| Place { mode: "two cores", there: second, ..one }),
+    };
     let machine = machine()?;
     if options.json {
         println!("{}", serde_json::json!({ "machine": machine }));
     } else {
         println!("{machine}\n");
-        println!("{:<10} {:<12} {:>8}  {:>12} {:>12}  ratio (middle half)", "bench", "mode", "size", "raw", "ours");
+        println!("{:<19} {:<11} {:>10} {:<10} {:>15} {:>15}  ratio (middle half)", "bench", "mode", "size", "body", "raw", "ours");
     }
-    let processors = raw::processors()?;
-    raw::pin(*processors.first().ok_or("no processor")?)?;
-    measure::<Tiny>(&options, &processors)?;
-    measure::<Msg64>(&options, &processors)?;
-    measure::<Bulk>(&options, &processors)
+    options.small::<Tiny>()?;
+    options.small::<Msg64>()?;
+    options.sized::<64>()?;
+    options.sized::<KIB>()?;
+    options.sized::<{ 16 * KIB }>()?;
+    options.sized::<{ 64 * KIB }>()?;
+    options.sized::<{ 256 * KIB }>()?;
+    options.sized::<MIB>()?;
+    options.sized::<{ 4 * MIB }>()?;
+    if let Some(two) = options.two {
+        let (size, body) = (64 * MIB, InBytes::<{ 64 * MIB }>::BODY);
+        options.compare("round_trip_memory", two.mode, size, body, || there_and_back_in_memory::<InBytes<{ 64 * MIB }>>(two))?;
+        options.compare("descriptor", two.mode, 4, "descriptor", || descriptor(two))?;
+    }
+    options.compare("descriptor", options.one.mode, 4, "descriptor", || descriptor(options.one))
 }

@@ -1,7 +1,8 @@
-//! The floor: packets by `sendmsg(2)` and `recvmsg(2)` of the C library, and nothing else.
+//! The floor: packets by `sendmsg(2)` and `recvmsg(2)` of the C library, with a descriptor or with memory in them, and nothing else.
 //!
 //! What the kernel sees is what it sees of the library: the same socket type and send queue, a header of 16 bytes and a body as two
-//! iovecs, the body at page offset 64, and on receipt the same room for body and control messages.
+//! iovecs, the body at page offset 64, and on receipt the same room for body and control messages. Memory is made, written, sealed, mapped
+//! and populated by the calls that do that, without a look at what arrives.
 
 #![allow(unsafe_code, reason = "the calls are made by hand, to have nothing between them and the measurement")]
 #![allow(dead_code, reason = "each benchmark uses what it needs")]
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 const HEADER: usize = 16;
 /// The room for a packet that a receiver of the library makes.
-const ROOM: usize = 4 << 20;
+const ROOM: usize = (4 << 20) + (64 << 10);
 /// The words of control messages that a receiver of the library has room for: 253 descriptors and their header, and 64 words more.
 const CONTROL_WORDS: usize = (16 + 253 * 4_usize).div_ceil(8) + 64;
 const PAGE: usize = 4096;
@@ -66,6 +67,11 @@ impl Socket {
 
     /// Sends a header and the first `len` bytes of the buffer's body.
     pub(crate) fn send(&self, buffer: &mut Buffer, len: usize) -> io::Result<()> {
+        self.send_with(buffer, len, None)
+    }
+
+    /// The same with a descriptor.
+    pub(crate) fn send_with(&self, buffer: &mut Buffer, len: usize, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let mut header = [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         header[8..].copy_from_slice(&(len as u64).to_le_bytes());
         let body = buffer.body(len);
@@ -74,6 +80,19 @@ impl Socket {
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
         message.msg_iov = parts.as_ptr().cast_mut();
         message.msg_iovlen = parts.len() as _;
+        let mut control = [0_u64; 3];
+        if let Some(descriptor) = descriptor {
+            message.msg_control = control.as_mut_ptr().cast();
+            message.msg_controllen = size_of_val(&control) as _;
+            // SAFETY: `control` is aligned and has room for one header and one int.
+            unsafe {
+                let first = libc::CMSG_FIRSTHDR(&raw const message);
+                (*first).cmsg_level = libc::SOL_SOCKET;
+                (*first).cmsg_type = libc::SCM_RIGHTS;
+                (*first).cmsg_len = libc::CMSG_LEN(size_of::<libc::c_int>() as u32) as _;
+                libc::CMSG_DATA(first).cast::<libc::c_int>().write_unaligned(descriptor.as_raw_fd());
+            }
+        }
         // SAFETY: the parts outlive the call, and the kernel reads no more of them than their lengths.
         check(unsafe { libc::sendmsg(self.0.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) })?;
         Ok(())
@@ -96,7 +115,16 @@ impl Socket {
         self.receive_with(buffer, 0)
     }
 
+    /// The same, and the descriptor that came with it.
+    pub(crate) fn receive_descriptor(&self, buffer: &mut Buffer) -> io::Result<Option<OwnedFd>> {
+        self.receive_all(buffer, 0).map(|(_, descriptor)| descriptor)
+    }
+
     fn receive_with(&self, buffer: &mut Buffer, flags: libc::c_int) -> io::Result<Option<usize>> {
+        self.receive_all(buffer, flags).map(|(len, _)| len)
+    }
+
+    fn receive_all(&self, buffer: &mut Buffer, flags: libc::c_int) -> io::Result<(Option<usize>, Option<OwnedFd>)> {
         let mut header = [0; HEADER];
         let parts = [part(&mut header), part(buffer.body(ROOM))];
         let mut control = [MaybeUninit::<u64>::uninit(); CONTROL_WORDS];
@@ -108,7 +136,66 @@ impl Socket {
         message.msg_controllen = size_of_val(&control) as _;
         // SAFETY: every buffer that `message` names is valid for writes of the length given with it.
         let bytes = check(unsafe { libc::recvmsg(self.0.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC | flags) })?;
-        Ok(bytes.checked_sub(HEADER))
+        let mut descriptor = None;
+        if message.msg_controllen as usize >= size_of::<libc::cmsghdr>() + size_of::<libc::c_int>() {
+            // SAFETY: the kernel has written a header and, these benchmarks being what they are, one descriptor, which nothing else owns.
+            descriptor = Some(unsafe {
+                let first = libc::CMSG_FIRSTHDR(&raw const message);
+                OwnedFd::from_raw_fd(libc::CMSG_DATA(first).cast::<libc::c_int>().read_unaligned())
+            });
+        }
+        Ok((bytes.checked_sub(HEADER), descriptor))
+    }
+
+    /// Sends the bytes in sealed memory.
+    pub(crate) fn send_memory(&self, buffer: &mut Buffer, bytes: &[u8]) -> io::Result<()> {
+        // SAFETY: the name ends with a zero.
+        let fd = check(unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) } as isize)?;
+        // SAFETY: the call succeeded, so this is an open descriptor that nothing else owns.
+        let memory = unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) };
+        let mut memory = std::fs::File::from(memory);
+        io::Write::write_all(&mut memory, bytes)?;
+        let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+        // SAFETY: an int and nothing else is passed.
+        check(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, seals) } as isize)?;
+        self.send_with(buffer, 0, Some(memory.as_fd()))
+    }
+
+    /// Maps the memory that comes next: so many bytes of it. `None` at the end.
+    pub(crate) fn receive_memory(&self, buffer: &mut Buffer, len: usize) -> io::Result<Option<Memory>> {
+        let Some(memory) = self.receive_descriptor(buffer)? else { return Ok(None) };
+        let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
+        // SAFETY: a new mapping, which takes the place of no other.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, flags, memory.as_raw_fd(), 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Some(Memory { start: start.cast(), len }))
+    }
+}
+
+/// Sealed memory, mapped.
+pub(crate) struct Memory {
+    start: *const u8,
+    len: usize,
+}
+
+// SAFETY: nobody writes to it.
+unsafe impl Send for Memory {}
+
+impl std::ops::Deref for Memory {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the mapping is as long as that and stays until this is dropped, and its seals keep everybody from writing.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: nothing borrowed from it is left.
+        unsafe { libc::munmap(self.start.cast_mut().cast(), self.len) };
     }
 }
 

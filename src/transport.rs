@@ -247,17 +247,31 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Re
 
 /// The same for a packet of any kind.
 pub(crate) fn receive_kind(kind: Kind, socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<Packet, NotReceived> {
-    let mut payload = Buffer::with_room(receive_room(limits))
-        .map_err(|_| SystemError { call: "allocating the receive buffer", source: ErrorKind::OutOfMemory.into() })?;
+    let (mut near, mut far) = (Buffer::fitting(), Buffer::with_room(receive_room(limits)).map_err(|_| no_buffer())?);
     let mut header = [0; HEADER];
     let mut descriptors = List::new();
-    let arrival = receive_parts(socket, &mut header, payload.spare(), &mut descriptors, wait)?;
-    match unpack(kind, &arrival, header, payload, &mut descriptors, limits) {
+    let arrival = receive_parts(socket, &mut header, [near.spare(), far.spare()], &mut descriptors, wait)?;
+    let unpacked = one_piece(near, far).and_then(|payload| unpack(kind, &arrival, header, payload, &mut descriptors, limits));
+    match unpacked {
         Ok((body, blobs)) => Ok(Packet { body, blobs, descriptors }),
         Err(fault) => {
             socket::close_at_once(&descriptors);
             Err(fault.into())
         }
+    }
+}
+
+fn no_buffer() -> SystemError {
+    SystemError { call: "allocating the receive buffer", source: ErrorKind::OutOfMemory.into() }
+}
+
+/// What arrived in a buffer that fits what came before it, and the rest of it in one with room for everything.
+#[inline]
+fn one_piece(near: Buffer, far: Buffer) -> Result<Buffer, Fault> {
+    match (near.len(), far.len()) {
+        (_, 0) => Ok(near),
+        (0, _) => Ok(far),
+        _ => Ok(Buffer::holding([near.as_slice(), far.as_slice()]).map_err(|_| no_buffer())?),
     }
 }
 
@@ -298,8 +312,12 @@ fn unpack(
         descriptors.pop();
         return Ok(opened);
     }
-    let room = payload.room();
-    if header.blobs > 0 && header.parts(payload.as_slice())?.1.any(|blob| is_worth_pinning(blob, room)) {
+    let longest = header.parts(payload.as_slice())?.1.map(<[u8]>::len).max().unwrap_or(0);
+    if is_worth_pinning(longest, payload.len()) {
+        // It is copied into a buffer that fits it where this one does not, and the next like it arrives in that.
+        let fits = is_worth_pinning(longest, payload.room());
+        let payload = if fits { payload } else { Buffer::holding([payload.as_slice(), &[]]).map_err(|_| no_buffer())? };
+        let room = payload.room();
         return Ok(slices(header, &Bytes::from_owner(payload), room)?);
     }
     // The thread wants its buffer back for the next message.
@@ -314,13 +332,13 @@ fn unpack(
 fn slices(header: Header, whole: &Bytes, room: usize) -> Result<(Body, List<Bytes>), ProtocolError> {
     let (body, found) = header.parts(whole)?;
     let mut blobs = List::new();
-    blobs.extend(found.map(|blob| if is_worth_pinning(blob, room) { whole.slice_ref(blob) } else { Bytes::copy_from_slice(blob) }));
+    blobs.extend(found.map(|blob| if is_worth_pinning(blob.len(), room) { whole.slice_ref(blob) } else { Bytes::copy_from_slice(blob) }));
     Ok((Body::Shared(whole.slice(..body)), blobs))
 }
 
 /// Whether a blob is a slice of what it arrived in, and not a copy: who keeps it keeps at most four times its size.
-fn is_worth_pinning(blob: &[u8], room: usize) -> bool {
-    blob.len() >= room / 4
+fn is_worth_pinning(blob: usize, room: usize) -> bool {
+    blob > 0 && blob >= room / 4
 }
 
 /// Bytes behind the header that this end makes room for.
@@ -333,12 +351,13 @@ fn receive_room(limits: &Limits) -> usize {
 pub(crate) fn receive_parts(
     socket: BorrowedFd<'_>,
     head: &mut [u8],
-    tail: &mut Vec<u8>,
+    tails: [&mut Vec<u8>; 2],
     descriptors: &mut List<OwnedFd>,
     wait: Wait,
 ) -> Result<Arrival, NotReceived> {
+    let [first, second] = tails;
     loop {
-        match message::receive(socket, head, tail, descriptors, wait.block()) {
+        match message::receive(socket, head, [&mut *first, &mut *second], descriptors, wait.block()) {
             Ok(arrival) if arrival.bytes > 0 => {
                 keep_off_stdio(descriptors)?;
                 return Ok(arrival);

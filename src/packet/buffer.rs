@@ -1,6 +1,7 @@
 //! Byte buffers that a thread uses again and again.
 //!
-//! Each thread keeps one spare buffer; a buffer that is dropped becomes the spare, unless it is very large. So a thread that sends and receives allocates once,
+//! Each thread keeps one spare buffer, with room for any packet, and one that fits what it lately received, so that slices of it pin little else.
+//! A buffer that is dropped becomes one of the two, unless it is very large. So a thread that sends and receives allocates once,
 //! an idle channel holds no buffer at all, and nesting (a `Serialize` that sends) costs an allocation and nothing worse. Bytes of an
 //! earlier message are never visible: a buffer is as long as what was written into it, whatever its capacity.
 
@@ -9,6 +10,7 @@ use std::collections::TryReserveError;
 
 thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static FITTING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Where in a page the bytes of a large buffer start.
@@ -18,7 +20,7 @@ thread_local! {
 const PAGE_OFFSET: usize = 64;
 const PAGE: usize = 4096;
 /// Below this a buffer is not worth a page of padding.
-const LARGE: usize = 64 * 1024;
+const LARGE: usize = 8 * 1024;
 
 /// A larger buffer is given back to the system: room for the body of any packet, grown by doubling.
 const KEPT: usize = 9 << 20;
@@ -47,6 +49,22 @@ impl Buffer {
             bytes.try_reserve_exact(room.saturating_add(PAGE))?;
             buffer = Buffer::empty(bytes);
         }
+        Ok(buffer)
+    }
+
+    /// An empty buffer that fits what this thread lately received: one without room where there is none.
+    #[inline]
+    pub(crate) fn fitting() -> Buffer {
+        Buffer::empty(FITTING.try_with(Cell::take).unwrap_or_default())
+    }
+
+    /// The parts, in a buffer that fits them.
+    pub(crate) fn holding(parts: [&[u8]; 2]) -> Result<Buffer, TryReserveError> {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len.saturating_add(PAGE))?;
+        let mut buffer = Buffer::empty(bytes);
+        parts.into_iter().for_each(|part| buffer.extend(part));
         Ok(buffer)
     }
 
@@ -99,15 +117,20 @@ impl Drop for Buffer {
     #[inline]
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
-        if bytes.capacity() > KEPT {
+        if bytes.capacity() == 0 || bytes.capacity() > KEPT {
             return;
         }
         bytes.truncate(self.start);
-        // Of two, the larger one stays.
-        let _ = SPARE.try_with(|spare| {
+        // Of two, the larger one is the spare. The other fits what came last, whatever came before it.
+        let other = SPARE.try_with(|spare| {
             let kept = spare.take();
-            spare.set(if kept.capacity() > bytes.capacity() { kept } else { bytes });
+            let (larger, other) = if kept.capacity() < bytes.capacity() { (bytes, kept) } else { (kept, bytes) };
+            spare.set(larger);
+            other
         });
+        if let Some(other) = other.ok().filter(|other| other.capacity() > 0) {
+            let _ = FITTING.try_with(|fitting| fitting.set(other));
+        }
     }
 }
 
@@ -130,6 +153,27 @@ mod tests {
         let again = Buffer::new();
         assert_eq!(again.bytes.as_ptr(), address, "the spare buffer is used again");
         assert_eq!(again.as_slice(), b"");
+    }
+
+    #[test]
+    fn the_larger_of_two_buffers_is_the_spare_and_the_last_of_the_others_fits() {
+        assert_eq!(Buffer::fitting().room(), 0);
+        let (large, small) = (Buffer::with_room(1 << 20).unwrap(), Buffer::holding([b"a small ", b"message"]).unwrap());
+        assert_eq!(small.as_slice(), b"a small message");
+        let (rooms, address) = ((large.room(), small.room()), small.as_slice().as_ptr());
+        // In either order.
+        drop(small);
+        drop(large);
+        let (large, small) = (Buffer::new(), Buffer::fitting());
+        assert_eq!((large.room(), small.room()), rooms);
+        drop(large);
+        drop(small);
+        assert_eq!(Buffer::fitting().as_slice().as_ptr(), address, "again, and without what it held");
+        let other = Buffer::holding([&[7; 10_000], &[]]).unwrap();
+        let room = other.room();
+        drop(other);
+        assert_eq!(Buffer::fitting().room(), room);
+        assert_eq!(Buffer::fitting().room(), room, "until another comes");
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Socket {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(room)?;
         let mut descriptors = List::new();
-        match transport::receive_parts(self.as_fd(), &mut [], &mut bytes, &mut descriptors, Wait::Forever) {
+        match transport::receive_parts(self.as_fd(), &mut [], [&mut bytes, &mut Vec::new()], &mut descriptors, Wait::Forever) {
             Ok(arrival) => {
                 // The allocator may have given more room than was asked for.
                 let truncated = arrival.cut || bytes.len() > room;

@@ -104,7 +104,7 @@ fn receive(from: BorrowedFd<'_>, piped: [bool; 3]) -> io::Result<[Option<OwnedFd
         return Ok(pipes);
     }
     let mut arrived = Vec::new();
-    message::receive(from, &mut [0], &mut Vec::new(), &mut arrived, Block::No)?;
+    message::receive(from, &mut [0], [&mut Vec::new(), &mut Vec::new()], &mut arrived, Block::No)?;
     let mut arrived = arrived.into_iter();
     for (pipe, _) in pipes.iter_mut().zip(piped).filter(|(_, piped)| *piped) {
         // Fewer than were sent: the table of this process is full.

@@ -120,7 +120,7 @@ pub(crate) fn room(socket: BorrowedFd<'_>) -> io::Result<Room> {
 /// What one `recvmsg` brought.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    /// Bytes received, into `head` first and then into `tail`.
+    /// Bytes received, into `head` first and then into the tails.
     pub(crate) bytes: usize,
     /// The packet was longer than the room for it; the rest is gone.
     pub(crate) cut: bool,
@@ -128,20 +128,23 @@ pub(crate) struct Arrival {
     pub(crate) descriptors_cut: bool,
 }
 
-/// Receives one packet: `head` is filled first, the rest is appended to `tail` within its spare capacity. Descriptors are appended to
-/// `descriptors`, close-on-exec and in the order of sending.
+/// Receives one packet: `head` is filled first, the rest is appended to the tails, one after the other, within their spare capacity. Descriptors
+/// are appended to `descriptors`, close-on-exec and in the order of sending.
 #[inline]
 pub(crate) fn receive(
     socket: BorrowedFd<'_>,
     head: &mut [u8],
-    tail: &mut Vec<u8>,
+    tails: [&mut Vec<u8>; 2],
     descriptors: &mut impl Extend<OwnedFd>,
     block: Block,
 ) -> io::Result<Arrival> {
-    let spare = tail.spare_capacity_mut();
+    let [first, second] = tails;
+    let room = first.spare_capacity_mut().len();
+    let part = |bytes: &mut [MaybeUninit<u8>]| libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     let parts = [
         libc::iovec { iov_base: head.as_mut_ptr().cast(), iov_len: head.len() },
-        libc::iovec { iov_base: spare.as_mut_ptr().cast(), iov_len: spare.len() },
+        part(first.spare_capacity_mut()),
+        part(second.spare_capacity_mut()),
     ];
     let mut control = [MaybeUninit::<u64>::uninit(); RIGHTS_WORDS + EXTRA_WORDS];
     // SAFETY: a msghdr of zeros is an empty one.
@@ -155,9 +158,11 @@ pub(crate) fn receive(
     // Own what arrived before looking at anything else.
     own_descriptors(&message, descriptors);
     let appended = bytes.saturating_sub(head.len());
-    // SAFETY: the kernel filled `head` and then this many bytes of the spare capacity; it never reports more than there was room
-    // for, because MSG_TRUNC is not among the flags passed in.
-    unsafe { tail.set_len(tail.len() + appended) };
+    // SAFETY: the kernel filled `head`, and then this many bytes of the first tail's spare capacity, which has room for that many.
+    unsafe { first.set_len(first.len() + appended.min(room)) };
+    // SAFETY: the rest went into the second's; the kernel never reports more than there was room for, because MSG_TRUNC is not among the
+    // flags passed in.
+    unsafe { second.set_len(second.len() + appended.saturating_sub(room)) };
     let (cut, descriptors_cut) = (message.msg_flags & libc::MSG_TRUNC != 0, message.msg_flags & libc::MSG_CTRUNC != 0);
     Ok(Arrival { bytes, cut, descriptors_cut })
 }
