@@ -16,7 +16,7 @@ mod raw;
 mod turns;
 
 use breezeway::process::ForkedProcess;
-use breezeway::{__private::bench, Bytes, Channel, Message, Waiting};
+use breezeway::{__private::bench, Bytes, Channel, Limits, Message, Waiting};
 use std::fs::File;
 use std::hint::black_box;
 use std::io;
@@ -272,6 +272,10 @@ fn there_and_back<T: Load>(place: Place) -> Result<[Trips; 2]> {
 /// The same in memory that is made for each message. `try_send` takes no other road for what fits in no packet.
 fn there_and_back_in_memory<T: Load>(place: Place) -> Result<[Trips; 2]> {
     let (near, far) = Channel::<T>::pair()?;
+    // A message is a little more than its body.
+    let mut limits = Limits::default();
+    limits.max_message = T::SIZE + 1024;
+    let (near, far) = (near.with_limits(limits), far.with_limits(limits));
     let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
     let child = beside(place, move || {
         for (id, message) in (0..).zip(&far) {

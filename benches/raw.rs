@@ -17,6 +17,9 @@ const HEADER: usize = 16;
 const ROOM: usize = (4 << 20) + (64 << 10);
 /// The words of control messages that a receiver of the library has room for: 253 descriptors and their header, and 64 words more.
 const CONTROL_WORDS: usize = (16 + 253 * 4_usize).div_ceil(8) + 64;
+/// A control message with one descriptor, in words: its length, its level and type, and the descriptor. cmsg(3)
+const RIGHTS: u64 = 16 + 4;
+const RIGHTS_OF_SOCKETS: u64 = (libc::SCM_RIGHTS as u64) << 32 | libc::SOL_SOCKET as u64;
 const PAGE: usize = 4096;
 const PAGE_OFFSET: usize = 64;
 
@@ -80,18 +83,10 @@ impl Socket {
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
         message.msg_iov = parts.as_ptr().cast_mut();
         message.msg_iovlen = parts.len() as _;
-        let mut control = [0_u64; 3];
-        if let Some(descriptor) = descriptor {
+        let mut control = descriptor.map(|descriptor| [RIGHTS, RIGHTS_OF_SOCKETS, descriptor.as_raw_fd() as u64]);
+        if let Some(control) = &mut control {
             message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = size_of_val(&control) as _;
-            // SAFETY: `control` is aligned and has room for one header and one int.
-            unsafe {
-                let first = libc::CMSG_FIRSTHDR(&raw const message);
-                (*first).cmsg_level = libc::SOL_SOCKET;
-                (*first).cmsg_type = libc::SCM_RIGHTS;
-                (*first).cmsg_len = libc::CMSG_LEN(size_of::<libc::c_int>() as u32) as _;
-                libc::CMSG_DATA(first).cast::<libc::c_int>().write_unaligned(descriptor.as_raw_fd());
-            }
+            message.msg_controllen = size_of_val(control) as _;
         }
         // SAFETY: the parts outlive the call, and the kernel reads no more of them than their lengths.
         check(unsafe { libc::sendmsg(self.0.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) })?;
@@ -137,12 +132,11 @@ impl Socket {
         // SAFETY: every buffer that `message` names is valid for writes of the length given with it.
         let bytes = check(unsafe { libc::recvmsg(self.0.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC | flags) })?;
         let mut descriptor = None;
-        if message.msg_controllen as usize >= size_of::<libc::cmsghdr>() + size_of::<libc::c_int>() {
-            // SAFETY: the kernel has written a header and, these benchmarks being what they are, one descriptor, which nothing else owns.
-            descriptor = Some(unsafe {
-                let first = libc::CMSG_FIRSTHDR(&raw const message);
-                OwnedFd::from_raw_fd(libc::CMSG_DATA(first).cast::<libc::c_int>().read_unaligned())
-            });
+        if message.msg_controllen as usize >= RIGHTS as usize {
+            // SAFETY: the kernel has written a header of two words, and the descriptor behind it.
+            let fd = unsafe { control[2].assume_init() } as libc::c_int;
+            // SAFETY: these benchmarks being what they are, it is one descriptor, which nothing else owns.
+            descriptor = Some(unsafe { OwnedFd::from_raw_fd(fd) });
         }
         Ok((bytes.checked_sub(HEADER), descriptor))
     }
