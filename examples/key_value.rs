@@ -3,8 +3,8 @@
 //! A store in a process of its own, and client processes that share it: values as bytes, values as files, and a stream of what changes.
 
 use breezeway::process::ForkedProcess;
-use breezeway::protocol::{Call, CallError, Feed, ServiceEnd, Stream};
-use breezeway::{Bytes, Channel, Message};
+use breezeway::protocol::{self, Call, CallError, Clients, Feed, ServiceEnd, Stream};
+use breezeway::{Bytes, Message};
 use lexopt::{Arg, ValueExt};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -12,7 +12,6 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 const HELP: &str = "\
@@ -38,6 +37,9 @@ trait Store {
     /// A line for the log.
     #[oneway]
     fn note(line: String);
+    /// One more client.
+    #[oneway]
+    fn connect(client: ServiceEnd<Store>);
 }
 
 /// Why a value did not become a file.
@@ -50,8 +52,8 @@ enum NotOpened {
 }
 
 /// The service.
-#[derive(Default)]
 struct Memory {
+    clients: Clients<Store>,
     values: Mutex<BTreeMap<String, Bytes>>,
     watchers: Mutex<Vec<(String, Feed<String>)>>,
 }
@@ -95,6 +97,11 @@ impl StoreService for Memory {
     fn note(&self, call: &Call, line: String) {
         println!("store: client {}: {line}", call.client());
     }
+
+    fn connect(&self, _: &Call, client: ServiceEnd<Store>) {
+        // Given back only when nobody is served any more.
+        drop(self.clients.add(client));
+    }
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -111,15 +118,16 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
 
     // It is a fork of this process, so it is made before there is anything to inherit.
-    let keeper = ForkedProcess::spawn(keep)?;
-    let store = connect(&keeper)?.with_timeout(PATIENCE);
+    let (channel, mut keeper) = ForkedProcess::spawn(keep)?.into_parts();
+    let store = StoreClient::new(channel).with_timeout(PATIENCE);
     let changes = store.watch("client".into())?;
     store.note("watching".into())?;
 
     for number in 1..=clients {
-        let store = connect(&keeper)?;
+        let (client, end) = Store::pair()?;
+        store.connect(end)?;
         // In turn, so that what they say comes in order.
-        let client = ForkedProcess::<(), ()>::spawn(move |_| use_store(number, &store.with_timeout(PATIENCE)))?;
+        let client = ForkedProcess::<(), ()>::spawn(move |_| use_store(number, &client.with_timeout(PATIENCE)))?;
         let outcome = client.wait()?;
         if !outcome.success() {
             return Err(format!("client {number} {outcome}").into());
@@ -129,7 +137,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     for key in changes.take(clients) {
         println!("set: {}", key?);
     }
-    // Its last client, and the channel for new ones.
+    // Its last client.
     drop(store);
     println!("the store {}", keeper.wait()?);
     Ok(ExitCode::SUCCESS)
@@ -138,31 +146,14 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 /// More than any of this takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the store's process is sent: a new client's channel.
-#[derive(Message)]
-struct Connect(ServiceEnd<Store>);
-
-fn connect(keeper: &Channel<Connect, ()>) -> Result<StoreClient, Box<dyn Error>> {
-    let (client, end) = Store::pair()?;
-    keeper.send(Connect(end)).map_err(breezeway::SendError::without_message)?;
-    Ok(client)
-}
-
-/// The store's process: a thread for each client, until the parent closes the channel and the clients theirs.
-fn keep(parent: Channel<(), Connect>) -> Result<(), Box<dyn Error>> {
-    let server = Store::server(Memory::default());
-    thread::scope(|scope| {
-        for connect in &parent {
-            let Connect(end) = connect?;
-            let server = &server;
-            scope.spawn(move || {
-                if let Err(error) = server.serve(end) {
-                    eprintln!("store: {error}");
-                }
-            });
-        }
-        Ok(())
-    })
+/// The store's process: one loop for all clients, until the last of them is gone.
+fn keep(parent: ServiceEnd<Store>) -> io::Result<()> {
+    let (clients, arrivals) = protocol::clients();
+    let memory = Memory { clients: clients.weak(), values: Mutex::default(), watchers: Mutex::default() };
+    // Nothing has ended yet that could give it back.
+    let _ = clients.add(parent);
+    drop(clients);
+    Ok(Store::server(memory).serve_all(arrivals)?)
 }
 
 /// A client's process.

@@ -11,7 +11,7 @@ mod support;
 use breezeway::protocol::{Call, Stop};
 use breezeway::select::Select;
 use breezeway::{Blob, Bytes, Channel, Fd, Message, RecvTimeoutError, Sender, TryRecvError, Waiting, channel};
-use calls::{mark, record};
+use calls::{EPOLL_WAIT, mark, record};
 use libc::{
     SYS_close, SYS_fcntl, SYS_fstatfs, SYS_getpid, SYS_madvise, SYS_memfd_create, SYS_mmap, SYS_munmap, SYS_newfstatat, SYS_ppoll,
     SYS_prlimit64, SYS_recvmsg, SYS_sendmsg, SYS_writev,
@@ -37,6 +37,7 @@ trials!(
     an_adaptive_end_whose_messages_are_late_sleeps_like_any_other,
     what_fits_in_no_packet_is_made_sealed_looked_at_and_mapped,
     a_call_is_the_two_messages_that_it_is,
+    a_call_of_one_among_many_is_a_look_and_two_messages,
     a_call_with_a_deadline_waits_as_a_receive_with_one,
     one_system_call_more_is_noticed,
     a_plain_serde_message_without_heap_fields_allocates_nothing,
@@ -215,6 +216,30 @@ fn a_call_is_the_two_messages_that_it_is() {
     assert_eq!(numbers(&called), [SYS_sendmsg, SYS_recvmsg].repeat(COUNTED));
     // From the answer to the first mark to the call of the second; between the client's marks is one call less.
     assert_eq!(numbers(&served), [SYS_sendmsg, SYS_recvmsg].repeat(COUNTED + 2));
+}
+
+fn a_call_of_one_among_many_is_a_look_and_two_messages() {
+    let (clients, arrivals) = breezeway::protocol::clients();
+    let [client, other] = [(); 2].map(|()| {
+        let (client, end) = Counted::pair().unwrap();
+        clients.add(end).unwrap();
+        client
+    });
+    let arrivals = RefCell::new(Some(arrivals));
+    let call = || {
+        other.echo(0).unwrap();
+        client.mark().unwrap();
+        (0..COUNTED as u64).for_each(|value| assert_eq!(client.echo(value).unwrap(), value));
+        client.mark().unwrap();
+    };
+    let serve = || {
+        let server = Counted::server(Service::default());
+        server.service().stop.set(server.stop_handle()).unwrap();
+        server.serve_all(arrivals.take().unwrap()).unwrap();
+    };
+    let [_, served] = record([&call, &serve], |_, _| {});
+    let round = [SYS_sendmsg, SYS_getpid, EPOLL_WAIT, SYS_recvmsg];
+    assert_eq!(numbers(&served), round.repeat(COUNTED + 1));
 }
 
 fn a_call_with_a_deadline_waits_as_a_receive_with_one() {

@@ -40,6 +40,7 @@ trials!(
     after_the_hello_a_message_is_one_system_call,
     a_send_that_waits_for_room_ends_with_the_meeting,
     nothing_is_sent_to_a_program_of_other_types,
+    a_caller_sleeps_while_nothing_may_be_sent,
     looking_takes_a_few_packets_at_a_time,
     junk_ends_in_time,
     schemas_that_find_no_room_are_sent_later,
@@ -554,6 +555,43 @@ fn nothing_is_sent_to_a_program_of_other_types() {
     assert!(matches!(end.try_send(4), Err(error) if matches!(error.fault(), Some(SendFault::Hello(_)))));
     assert!(matches!(end.try_recv(), Err(TryRecvError::Fault(Fault::Hello(_)))));
     assert_eq!(kinds(&peer), []);
+}
+
+#[breezeway::protocol]
+trait Store {
+    #[oneway]
+    fn note(line: String);
+}
+
+fn a_caller_sleeps_while_nothing_may_be_sent() {
+    use breezeway::protocol::{CallError, Request, Response};
+    use calls::{mark, record};
+    for silent in [true, false] {
+        // To a silent one it is over in that time; the other is waited for.
+        let hello = if silent { soon() } else { Hello::new() };
+        let (peer, end) = RawPeer::of_program::<Request<StoreRequest>, Response<StoreReply>>(hello).unwrap();
+        peer.send(&other_hello(), &[]).unwrap();
+        let schemas = schemas_of_bytes();
+        let client = StoreClient::new(end);
+        let call = || {
+            mark();
+            let error = client.note("a line".into()).unwrap_err();
+            mark();
+            let CallError::NotSent(cause) = &error else { panic!("{error:?}") };
+            let expected = if silent { "whose schema did not come" } else { "not" };
+            assert!(told(cause).contains(expected) && told(cause).contains("StoreRequest"), "{}", told(cause));
+        };
+        let answer = || {
+            while peer.receive().unwrap().unwrap().bytes[1] != SCHEMAS {}
+            if !silent {
+                // It sleeps by now, and however long this takes.
+                pass(Duration::from_millis(100));
+                peer.send(&schemas, &[]).unwrap();
+            }
+        };
+        let [calls, _] = record([&call, &answer], |_, _| {});
+        assert!((3..=30).contains(&calls.len()), "{} calls while nothing may be sent", calls.len());
+    }
 }
 
 fn looking_takes_a_few_packets_at_a_time() {

@@ -758,9 +758,9 @@ fn a_difference_between_two_programs_names_the_method() {
         schema::first_difference(&A::schema().tree(), &B::schema().tree()).unwrap().to_string()
     }
     let asked = difference::<Request<here::StoreRequest>, Request<there::StoreRequest>>();
-    assert_eq!(asked, "StoreRequest::call.request::get.key: String here, Vec<u8> there");
+    assert_eq!(asked, "StoreRequest::get.key: String here, Vec<u8> there");
     let answered = difference::<Response<here::StoreReply>, Response<there::StoreReply>>();
-    assert_eq!(answered, "StoreReply.outcome::Ok::get.0: u64 here, u32 there");
+    assert_eq!(answered, "StoreReply::get.0: u64 here, u32 there");
     assert_eq!(Request::<here::StoreRequest>::NAME, "StoreRequest");
 }
 

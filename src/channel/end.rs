@@ -130,8 +130,9 @@ impl End {
     }
 
     /// Waits until something of what is wanted can be done, `other` is readable, or the deadline has passed: nothing is found then. Of an end
-    /// whose peer is gone everything can be done, and will say so.
+    /// whose peer is gone everything can be done, and will say so. Where nothing may be sent before something has been read, writing means that.
     pub(crate) fn wait(&self, wanted: Ready, other: Option<BorrowedFd<'_>>, deadline: Option<Instant>) -> Result<Ready, SystemError> {
+        let (wanted, deadline) = self.peer.get().map_or((wanted, deadline), |peer| peer.before_sending(wanted, deadline));
         let pidfd = self.child().map(|pidfd| pidfd.as_fd());
         let found = poll::first(self.as_fd(), wanted, [other, pidfd], deadline).map_err(SystemError::in_call("ppoll"))?;
         let [socket, other, child] = found;

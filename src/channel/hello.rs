@@ -228,6 +228,17 @@ impl Greeting {
         self.outcome.get().is_some()
     }
 
+    /// Where nothing but schemas may be sent: whether ours are, and until when the other program's are waited for.
+    pub(super) fn exchanging(&self) -> Option<(bool, Option<Instant>)> {
+        if self.is_over() {
+            return None;
+        }
+        match &*self.expected.lock().unwrap_or_else(PoisonError::into_inner) {
+            Expected::Hello => None,
+            Expected::Schemas(difference) => Some((difference.sent, difference.until)),
+        }
+    }
+
     /// Whether nobody has been told of the failure before.
     pub(super) fn tell(&self) -> bool {
         !self.told.swap(true, Ordering::Relaxed)

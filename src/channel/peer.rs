@@ -7,7 +7,7 @@
 use super::hello::{Agreed, Greeting, Look};
 use crate::error::{Fault, HelloError, SendFault, SystemError};
 use crate::limits::Limits;
-use crate::sys::poll::{self, Interest};
+use crate::sys::poll::{self, Interest, Ready};
 use crate::transport::{NotReceived, NotSent, Wait};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -66,6 +66,15 @@ impl Peer {
     pub(super) fn stop_listening(&self, socket: BorrowedFd<'_>) {
         if self.is_hello_pending(socket) {
             self.greeting.iter().for_each(Greeting::stop_listening);
+        }
+    }
+
+    /// What it takes until something may be sent, and by when that is known: where the other program's schemas are to come first, that is
+    /// something to read.
+    pub(super) fn before_sending(&self, wanted: Ready, deadline: Option<Instant>) -> (Ready, Option<Instant>) {
+        match self.greeting.as_ref().filter(|_| wanted.write).and_then(Greeting::exchanging) {
+            Some((sent, until)) => (Ready { read: true, write: !sent, ..wanted }, [deadline, until].into_iter().flatten().min()),
+            None => (wanted, deadline),
         }
     }
 

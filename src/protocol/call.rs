@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Which client of a service: numbered from 0 in the order in which the service took their channels.
+/// Which client of a service: numbered from 0 in the order in which the services of this process were given their channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(pub(super) u64);
 
@@ -70,7 +70,6 @@ impl fmt::Debug for Call<'_> {
 /// Dropped without being answered, and after a panic of the handler, the caller gets an error.
 pub struct Incoming<'a, P: Protocol> {
     connection: &'a Arc<Connection<P>>,
-    client: ClientId,
     /// None for a message that is not answered.
     id: Option<CallId>,
     open: Arc<Open>,
@@ -80,9 +79,9 @@ pub struct Incoming<'a, P: Protocol> {
 }
 
 impl<'a, P: Protocol> Incoming<'a, P> {
-    pub(super) fn new(connection: &'a Arc<Connection<P>>, client: ClientId, call: Accepted<P::Request>) -> (P::Request, Self) {
+    pub(super) fn new(connection: &'a Arc<Connection<P>>, call: Accepted<P::Request>) -> (P::Request, Self) {
         let Accepted { id, open, deadline, request } = call;
-        (request, Incoming { connection, client, id, open, deadline, kept: false })
+        (request, Incoming { connection, id, open, deadline, kept: false })
     }
 
     /// Calls a handler that returns the answer.
@@ -123,7 +122,7 @@ impl<'a, P: Protocol> Incoming<'a, P> {
     /// Runs a handler; of a panic the caller is told.
     fn run<T>(&self, handler: impl FnOnce(&Call<'_>) -> T) -> Option<T> {
         let look = || self.connection.look();
-        let call = Call { client: self.client, open: &self.open, deadline: self.deadline, look: &look };
+        let call = Call { client: self.connection.client, open: &self.open, deadline: self.deadline, look: &look };
         match catch_unwind(AssertUnwindSafe(|| handler(&call))) {
             Ok(value) => Some(value),
             Err(payload) => {
@@ -150,6 +149,6 @@ impl<P: Protocol> Drop for Incoming<'_, P> {
 
 impl<P: Protocol> fmt::Debug for Incoming<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming").field("client", &self.client).field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Incoming").field("client", &self.connection.client).field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -1,39 +1,40 @@
 //! One client of a service: what it has asked, what it has not yet been answered, and when to read on.
 //!
-//! The loop of [`server`](super::server) reads and sends without waiting, and waits for whatever can go on. **It reads only while it can
+//! The loop of [`turns`](super::turns) reads and sends without waiting, and waits for whatever can go on. **It reads only while it can
 //! answer**: not while an answer waits for room. It does read while many calls are open, because their cancellations stand behind others,
 //! and refuses calls beyond a number. So what one client makes the service hold is bounded, and a client that does not read stops nobody but
 //! itself.
 
-use super::Protocol;
+use super::call::ClientId;
 use super::message::{Asked, CallFault, CallId, Envelope, Outcome, Request, Response, noting};
+use super::serving::Serving;
+use super::{Protocol, ServiceEnd};
 use crate::channel::{End, Ready};
 use crate::error::{DecodeError, Fault, SystemError, panic_text};
 use crate::limits::Limits;
 use crate::sys::socket::Direction;
 use crate::transport::{NotReceived, NotSent, Wait};
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// Requests that are read ahead of the one being handled. Chosen, not tuned.
 const AHEAD: usize = 16;
 
 pub(super) struct Connection<P: Protocol> {
+    pub(super) client: ClientId,
     end: Arc<End>,
     limits: Limits,
     /// The most calls that may be open.
     most: usize,
     /// Handlers run in threads of their own, beside the loop.
     threaded: bool,
+    serving: Arc<Serving<P>>,
     state: Mutex<State<P>>,
-    /// For the threads that handle: there is something in the queue, or there never will be.
-    work: Condvar,
-    /// For the loop, where others act beside it.
-    bell: OnceLock<Bell>,
+    /// The loop has been told that something has changed, and has not looked yet.
+    told: AtomicBool,
 }
 
 struct State<P: Protocol> {
@@ -43,6 +44,8 @@ struct State<P: Protocol> {
     open: HashMap<u64, Arc<Open>>,
     /// Answered, with no room to send it.
     outbox: VecDeque<Response<P::Reply>>,
+    /// It waits for its turn at being handled.
+    scheduled: bool,
     /// Nothing more will be read: the client has closed, or the service stops.
     ended: bool,
     /// Nothing more can be sent. What was sent without wanting an answer is read and handled all the same.
@@ -53,8 +56,6 @@ struct State<P: Protocol> {
     hung: bool,
     /// The loop waits for what others do: it does not read, or will read no more.
     attentive: bool,
-    /// When a service that stops gives up.
-    give_up: Option<Instant>,
 }
 
 /// A call or a message without an answer, as it was read.
@@ -64,6 +65,9 @@ pub(super) struct Accepted<Q> {
     pub(super) deadline: Option<Instant>,
     pub(super) request: Q,
 }
+
+/// Whose turn it is at being handled, and what is to be handled.
+pub(super) type Turn<P> = (Arc<Connection<P>>, Accepted<<P as Protocol>::Request>);
 
 /// A call that has not been answered.
 pub(super) struct Open {
@@ -84,100 +88,61 @@ impl Open {
     }
 }
 
-/// Wakes the loop, once for any number of times that it is rung.
-struct Bell {
-    ring: End,
-    heard: End,
-    rung: AtomicBool,
-}
-
 impl<P: Protocol> Connection<P> {
-    pub(super) fn new(end: Arc<End>, limits: Limits, most: usize, threaded: bool) -> Result<Connection<P>, SystemError> {
+    pub(super) fn new(serving: &Arc<Serving<P>>, client: ClientId, channel: &ServiceEnd<P>, most: usize, threaded: bool) -> Connection<P> {
         let state = State {
             queue: VecDeque::new(),
             open: HashMap::new(),
             outbox: VecDeque::new(),
+            scheduled: false,
             ended: false,
             gone: false,
             closed: false,
             hung: false,
             attentive: false,
-            give_up: None,
         };
-        let (state, work, bell) = (Mutex::new(state), Condvar::new(), OnceLock::new());
-        let connection = Connection { end, limits, most, threaded, state, work, bell };
-        if threaded {
-            connection.others_act()?;
-        }
-        Ok(connection)
+        let (end, serving, limits) = (Arc::clone(channel.end()), Arc::clone(serving), channel.limits());
+        Connection { client, end, limits, most, threaded, serving, state: Mutex::new(state), told: AtomicBool::new(false) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<P>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn end(&self) -> &End {
+        &self.end
+    }
+
     /// Prepares the loop for others that act beside it.
     pub(super) fn others_act(&self) -> Result<(), SystemError> {
-        if self.bell.get().is_none() {
-            let (ring, heard) = End::pair()?;
-            // One of two that are made at the same time is as good as the other.
-            let _ = self.bell.set(Bell { ring, heard, rung: AtomicBool::new(false) });
-        }
-        Ok(())
+        self.serving.select().map(drop)
     }
 
-    /// A condition variable makes a system call whether or not somebody waits for it.
-    fn tell_a_worker(&self) {
-        if self.threaded {
-            self.work.notify_one();
+    /// Has it take its turn at being handled, if there is something to begin with, and no answer waits for room.
+    fn schedule(self: &Arc<Self>, state: &mut State<P>) {
+        if !state.scheduled && !state.closed && state.outbox.is_empty() && !state.queue.is_empty() {
+            state.scheduled = true;
+            self.serving.schedule(Arc::clone(self));
         }
     }
 
-    fn tell_workers(&self) {
-        if self.threaded {
-            self.work.notify_all();
+    /// Has the loop look at it.
+    pub(super) fn tell(&self) {
+        if !self.told.swap(true, Ordering::AcqRel) {
+            self.serving.tell(self.client);
         }
     }
 
-    fn ring(&self) {
-        if let Some(bell) = self.bell.get().filter(|bell| !bell.rung.swap(true, Ordering::AcqRel)) {
-            let _ = bell.ring.send(&(), &self.limits, Wait::Not);
-        }
+    /// The loop looks.
+    pub(super) fn hear(&self) {
+        self.told.store(false, Ordering::Release);
     }
 
-    /// Reads, answers and calls `handle` for each call in turn, until the client has closed or the service stops.
-    pub(super) fn run(&self, mut handle: impl FnMut(Accepted<P::Request>)) -> Result<(), SystemError> {
-        loop {
-            self.flush();
-            match if self.threaded { None } else { self.next() } {
-                Some(call) => handle(call),
-                None if self.is_finished() => return Ok(()),
-                None => self.wait()?,
-            }
-        }
-    }
-
-    /// For a thread that handles: the next call, or `None` when there will be none.
-    pub(super) fn work(&self) -> Option<Accepted<P::Request>> {
-        loop {
-            if let Some(call) = self.next() {
-                return Some(call);
-            }
-            let state = self.lock();
-            if state.closed {
-                return None;
-            }
-            if state.queue.is_empty() || !state.outbox.is_empty() {
-                // Woken by a call that is queued, an answer that is sent, and the end.
-                drop(self.work.wait(state).unwrap_or_else(PoisonError::into_inner));
-            }
-        }
-    }
-
-    /// A call to begin with; none while an answer waits for room.
-    fn next(&self) -> Option<Accepted<P::Request>> {
+    /// The call whose turn it is; none while an answer waits for room. Where there are more, it waits for its next turn.
+    pub(super) fn next(self: &Arc<Self>) -> Option<Accepted<P::Request>> {
         let mut unwanted = Vec::new();
         let mut state = self.lock();
+        state.scheduled = false;
         let next = loop {
             if !state.outbox.is_empty() {
                 break None;
@@ -191,53 +156,52 @@ impl<P: Protocol> Connection<P> {
                 next => break next,
             }
         };
+        self.schedule(&mut state);
         if state.attentive {
-            self.ring();
+            self.tell();
         }
         drop(state);
         drop(unwanted);
         next
     }
 
-    fn is_finished(&self) -> bool {
+    /// Nothing is left to do for this client.
+    pub(super) fn is_finished(&self) -> bool {
         let state = self.lock();
-        let answered = state.queue.is_empty() && state.open.is_empty() && state.outbox.is_empty();
-        state.ended && answered || state.give_up.is_some_and(|give_up| give_up <= Instant::now())
+        state.closed || state.ended && state.queue.is_empty() && state.open.is_empty() && state.outbox.is_empty()
     }
 
-    /// Waits until something can go on, and reads if that is it.
-    fn wait(&self) -> Result<(), SystemError> {
-        let (read, alone, gone, wanted, deadline) = {
-            let mut state = self.lock();
-            let read = !state.ended && state.outbox.is_empty() && state.queue.len() < AHEAD;
-            let alone = !self.threaded && state.open.is_empty();
-            state.attentive = !read;
-            let wanted = Ready { read, write: !state.outbox.is_empty(), hangup: !read && !state.hung, other: false };
-            (read, alone, state.gone, wanted, state.give_up)
-        };
-        if read && alone {
-            return self.read(deadline.map_or(Wait::Forever, Wait::Until));
+    /// Whether nobody but the client can make a difference now, where the loop serves this one alone.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.may_read() && state.open.is_empty()
+    }
+
+    /// What the loop waits for at the socket; nothing, if that is broken and would be found at once, again and again.
+    pub(super) fn wanted(&self) -> Option<Ready> {
+        let mut state = self.lock();
+        let read = state.may_read();
+        state.attentive = !read;
+        let wanted = Ready { read, write: !state.outbox.is_empty(), hangup: !read && !state.hung, other: false };
+        (read || !state.gone).then_some(wanted)
+    }
+
+    /// Does what was waited for, where it can be done now. Answers are sent by [`flush`](Connection::flush).
+    pub(super) fn turn(self: &Arc<Self>, wanted: Ready) -> Result<(), SystemError> {
+        if wanted.read {
+            return self.read(Wait::Not);
         }
-        let found = match self.bell.get() {
-            // A broken socket would be found at once, again and again.
-            Some(bell) if gone && !read => Ready { other: bell.heard.wait(Ready::READ, None, deadline)?.read, ..Ready::default() },
-            bell => self.end.wait(wanted, bell.map(|bell| bell.heard.as_fd()), deadline)?,
-        };
-        if let (Some(bell), true) = (self.bell.get(), found.other) {
-            let _ = bell.heard.receive::<()>(&self.limits, Wait::Not);
-            bell.rung.store(false, Ordering::Release);
-        }
-        if found.hangup {
+        if self.end.wait(wanted, None, Some(Instant::now()))?.hangup {
             self.lock().hung = true;
             if self.end.is_deaf() {
                 self.lose();
             }
         }
-        if read && found.read { self.read(Wait::Not) } else { Ok(()) }
+        Ok(())
     }
 
     /// Reads one message.
-    fn read(&self, wait: Wait) -> Result<(), SystemError> {
+    pub(super) fn read(self: &Arc<Self>, wait: Wait) -> Result<(), SystemError> {
         let receive = || catch_unwind(AssertUnwindSafe(|| self.end.receive::<Request<P::Request>>(&self.limits, wait)));
         let (received, note) = noting(receive);
         match received {
@@ -264,22 +228,17 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Reads what is there, as far as it may, so that a call that is being handled learns that it is cancelled.
-    pub(super) fn look(&self) {
+    pub(super) fn look(self: &Arc<Self>) {
         // With threads, the loop reads all the time. A client that never stops cancelling keeps no handler here.
         for _ in 0..AHEAD {
             let ready = || self.end.wait(Ready::READ, None, Some(Instant::now())).is_ok_and(|found| found.read);
-            if self.threaded || !self.may_look() || !ready() || self.read(Wait::Not).is_err() {
+            if self.threaded || !self.lock().may_read() || !ready() || self.read(Wait::Not).is_err() {
                 return;
             }
         }
     }
 
-    fn may_look(&self) -> bool {
-        let state = self.lock();
-        !state.ended && state.outbox.is_empty() && state.queue.len() < AHEAD
-    }
-
-    fn accept(&self, envelope: Envelope<P::Request>) {
+    fn accept(self: &Arc<Self>, envelope: Envelope<P::Request>) {
         match envelope {
             Envelope::Call { id, remaining, request: Asked(request) } => {
                 let open = Open::new();
@@ -300,18 +259,19 @@ impl<P: Protocol> Connection<P> {
                 // Beyond the end of the clock is for ever.
                 let deadline = remaining.and_then(|remaining| Instant::now().checked_add(remaining));
                 state.queue.push_back(Accepted { id: Some(id), open, deadline, request });
-                self.tell_a_worker();
+                self.schedule(&mut state);
             }
             Envelope::OneWay { request: Asked(request) } => {
-                self.lock().queue.push_back(Accepted { id: None, open: Open::new(), deadline: None, request });
-                self.tell_a_worker();
+                let mut state = self.lock();
+                state.queue.push_back(Accepted { id: None, open: Open::new(), deadline: None, request });
+                self.schedule(&mut state);
             }
             Envelope::Cancel { id } => self.lock().open.get(&id.0).into_iter().for_each(|open| open.cancel()),
         }
     }
 
     /// Answers a call, unless it is answered already, cancelled, or its client gone.
-    pub(super) fn answer(&self, id: CallId, open: &Arc<Open>, outcome: Result<P::Reply, CallFault>) {
+    pub(super) fn answer(self: &Arc<Self>, id: CallId, open: &Arc<Open>, outcome: Result<P::Reply, CallFault>) {
         let mut state = self.lock();
         // The number may be another call's by now.
         if state.open.get(&id.0).is_some_and(|known| Arc::ptr_eq(known, open)) {
@@ -320,17 +280,17 @@ impl<P: Protocol> Connection<P> {
                 self.put(&mut state, Response(Outcome { id, outcome }));
             }
             if state.attentive || !state.outbox.is_empty() {
-                self.ring();
+                self.tell();
             }
         }
     }
 
-    fn refuse(&self, id: CallId, fault: CallFault) {
+    fn refuse(self: &Arc<Self>, id: CallId, fault: CallFault) {
         self.put(&mut self.lock(), Response(Outcome { id, outcome: Err(fault) }));
     }
 
     /// Sends an answer, behind those that wait.
-    fn put(&self, state: &mut State<P>, response: Response<P::Reply>) {
+    fn put(self: &Arc<Self>, state: &mut State<P>, response: Response<P::Reply>) {
         if state.gone {
             return;
         }
@@ -342,7 +302,7 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Sends an answer, or puts it in front of those that wait for room; `false` then.
-    fn send(&self, state: &mut State<P>, mut response: Response<P::Reply>) -> bool {
+    fn send(self: &Arc<Self>, state: &mut State<P>, mut response: Response<P::Reply>) -> bool {
         loop {
             let fault = match catch_unwind(AssertUnwindSafe(|| self.end.send(&response, &self.limits, Wait::Not))) {
                 Ok(Ok(())) => return true,
@@ -352,7 +312,7 @@ impl<P: Protocol> Connection<P> {
                 }
                 Ok(Err(NotSent::Closed)) => {
                     state.lose();
-                    self.tell_workers();
+                    self.schedule(state);
                     return false;
                 }
                 Ok(Err(NotSent::Fault(fault))) => CallFault::Unable(fault.to_string()),
@@ -366,34 +326,31 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
-    fn flush(&self) {
+    /// Sends the answers that wait, as far as there is room.
+    pub(super) fn flush(self: &Arc<Self>) {
         let mut state = self.lock();
-        let waited = !state.outbox.is_empty();
         while let Some(response) = state.outbox.pop_front() {
             if !self.send(&mut state, response) {
                 return;
             }
         }
-        if waited {
-            self.tell_workers();
-        }
+        self.schedule(&mut state);
     }
 
-    fn lose(&self) {
-        self.lock().lose();
-        self.tell_workers();
+    fn lose(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.lose();
+        self.schedule(&mut state);
     }
 
-    /// Nothing is read any more; what is read already is answered until `within` is over.
-    pub(super) fn stop(&self, within: Duration) {
-        self.lock().give_up = Some(Instant::now().checked_add(within).unwrap_or_else(far));
-        // The client's sends fail from now on, what it has sent can still be read, and whoever waits for more is woken.
+    /// Nothing more is taken from the client: its sends fail from now on, what it has sent can still be read, and whoever waits for more is
+    /// woken.
+    pub(super) fn stop(&self) {
         self.end.socket().shutdown(Direction::Receive);
-        self.ring();
     }
 
     /// Ends the channel, though somebody may still hold a `Reply`.
-    pub(super) fn close(&self) {
+    pub(super) fn close(self: &Arc<Self>) {
         let mut state = self.lock();
         let unbegun = std::mem::take(&mut state.queue);
         state.closed = true;
@@ -405,12 +362,11 @@ impl<P: Protocol> Connection<P> {
     }
 }
 
-/// Later than any service lives: 100 years.
-fn far() -> Instant {
-    Instant::now() + Duration::from_secs(100 * 365 * 24 * 3600)
-}
-
 impl<P: Protocol> State<P> {
+    fn may_read(&self) -> bool {
+        !self.ended && self.outbox.is_empty() && self.queue.len() < AHEAD
+    }
+
     /// The client is gone: nobody waits for an answer.
     fn lose(&mut self) {
         self.gone = true;

@@ -53,7 +53,8 @@
 //!
 //! The ends are ordinary channels. A forked child serves by
 //! `ForkedProcess::spawn(|channel: ServiceEnd<Files>| Files::serve(Plain, channel))`, and its parent calls by
-//! `FilesClient::new(child.into_parts().0)`; a program that was started says `Files::serve(Plain, process::inherited()?)`.
+//! `FilesClient::new(child.into_parts().0)`; a program that was started says `Files::serve(Plain, process::inherited()?)`. Many clients are
+//! served by one loop: [`clients`](clients()) and [`Server::serve_all`].
 //!
 //! # How a method answers
 //!
@@ -75,6 +76,7 @@
 
 mod call;
 mod client;
+mod clients;
 mod connection;
 mod error;
 mod in_process;
@@ -82,13 +84,16 @@ mod message;
 mod pending;
 mod reply;
 mod server;
+mod serving;
 mod stream;
 mod table;
+mod turns;
 
 #[doc(hidden)]
 pub use crate::error::SystemError;
 pub use call::{Call, ClientId, Incoming};
 pub use client::Caller;
+pub use clients::{Arrivals, Clients, clients};
 pub use error::CallError;
 pub use in_process::InProcess;
 pub use message::{CallFault, Request, Response};

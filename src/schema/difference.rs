@@ -172,11 +172,17 @@ impl Walk<'_> {
         if whole.here == whole.there { shown(step) } else { whole }
     }
 
-    /// The way to a pair.
+    /// The way to a pair. Where a message goes by the name of a type that it wraps, as a call goes by that of the enum of all calls, it begins
+    /// there.
     fn path(&self, step: usize) -> String {
         let mut steps = Vec::new();
         let mut at = step;
+        let named = |pair: (u32, u32)| self.ours.nodes[to(pair.0)].name == self.ours.subject();
+        let wrapped = !named(self.trail[0].pair);
         while let Some((before, child)) = self.trail[at].from {
+            if wrapped && named(self.trail[at].pair) {
+                break;
+            }
             // The kinds above a pair are equal on both sides.
             steps.push(way(&self.ours.nodes[to(self.trail[before].pair.0)].kind, child));
             at = before;

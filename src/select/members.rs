@@ -100,12 +100,12 @@ impl Members {
         self.epoll.add(fd, what, token.0).map_err(SystemError::in_call("epoll_ctl"))
     }
 
-    pub(super) fn add_end(&self, end: &End) -> Result<Token, SystemError> {
+    pub(super) fn add_end(&self, end: &End, what: For) -> Result<Token, SystemError> {
         self.check()?;
         let token = new_token();
         // Locked first: a wait may be told of it before it is in the list.
         let mut list = self.list();
-        let socket = self.watch(end.as_fd(), For::Reading, token)?;
+        let socket = self.watch(end.as_fd(), what, token)?;
         let child = end.child().map(|pidfd| Ok((self.watch(pidfd.as_fd(), For::Reading, token)?, Arc::clone(pidfd)))).transpose();
         let child = child.inspect_err(|_| self.epoll.remove(&socket))?;
         list.members.insert(token, Member::End { socket, child });

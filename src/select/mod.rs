@@ -40,7 +40,7 @@ pub use ready::{IntoIter, Ready};
 pub use receivers::{AddError, Received, ReceiverSet, SetError};
 pub use waker::Waker;
 
-use crate::channel::Registry;
+use crate::channel::{End, Ready as Wanted, Registry};
 use crate::error::SystemError;
 use crate::sys::epoll::For;
 use members::{Members, Until};
@@ -112,8 +112,12 @@ impl Select {
     /// - `Unsupported`: this is a fork of the process that made the set.
     /// - What else `epoll_ctl` says: no memory, or more members than `/proc/sys/fs/epoll/max_user_watches`.
     pub fn add(&self, source: &impl Source) -> Result<Token, SystemError> {
-        let end = source.waitable().0;
-        let token = self.members.add_end(end)?;
+        self.watch(source.waitable().0, Wanted::READ)
+    }
+
+    /// The same of an end that is waited for otherwise than for reading: also, or only, for writing or for its peer to go.
+    pub(crate) fn watch(&self, end: &End, wanted: Wanted) -> Result<Token, SystemError> {
+        let token = self.members.add_end(end, For::Socket(wanted))?;
         let registry: Weak<Members> = Arc::downgrade(&self.members);
         end.registered().enter(registry, token.0);
         Ok(token)

@@ -1,5 +1,6 @@
 //! A set of descriptors of which the kernel tells those that are ready. `epoll(7)`
 
+use super::poll::Ready;
 use super::{check, fd};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -14,16 +15,22 @@ pub(crate) enum For {
     Reading,
     Writing,
     Both,
+    /// Any of what is wanted of a socket.
+    Socket(Ready),
     /// Each write to it from elsewhere, told to one waiting thread, once.
     Arrivals,
 }
 
 impl For {
     fn events(self) -> u32 {
+        let bit = |wanted: bool, event| if wanted { event } else { 0 };
         let events: libc::c_int = match self {
             For::Reading => libc::EPOLLIN,
             For::Writing => libc::EPOLLOUT,
             For::Both => libc::EPOLLIN | libc::EPOLLOUT,
+            For::Socket(Ready { read, write, hangup, .. }) => {
+                bit(read, libc::EPOLLIN) | bit(write, libc::EPOLLOUT) | bit(hangup, libc::EPOLLRDHUP)
+            }
             For::Arrivals => libc::EPOLLIN | libc::EPOLLET,
         };
         events as u32

@@ -39,7 +39,7 @@ pub(crate) fn either(fd: BorrowedFd<'_>, interest: Interest, second: BorrowedFd<
 }
 
 /// What is waited for on a socket and beside it, or what was found.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ready {
     pub(crate) read: bool,
     pub(crate) write: bool,

@@ -1,6 +1,7 @@
 //! The worker: takes its end with the types of one case, declared here, and says on stdout how that went. `tests/` has the parent's types.
 
 use breezeway::process::inherited;
+use breezeway::protocol::ServiceEnd;
 use breezeway::{Bytes, Channel, Message, Receiver, Sender};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -118,8 +119,79 @@ mod matching {
     }
 }
 
+/// Declares a protocol as this program has it in each case, and takes the end that serves it.
+macro_rules! protocols {
+    ($($case:ident { $($item:item)+ })+) => {
+        $(mod $case { $($item)+ })+
+
+        fn serve(case: &str) -> Option<Result<(), String>> {
+            match case {
+                $(stringify!($case) => {
+                    let end = inherited().map(|end: ServiceEnd<$case::Store>| drop(end));
+                    Some(end.map_err(|error| error.to_string()))
+                })+
+                _ => None,
+            }
+        }
+    };
+}
+
+protocols! {
+    method_absent {
+        #[breezeway::protocol]
+        pub(super) trait Store { fn get(key: String) -> u64; }
+    }
+    method_added {
+        #[breezeway::protocol]
+        pub(super) trait Store { fn get(key: String) -> u64; #[oneway] fn note(line: String); }
+    }
+    method_renamed {
+        #[breezeway::protocol]
+        pub(super) trait Store { fn get(key: String) -> u64; fn remove(key: String); }
+    }
+    methods_reordered {
+        #[breezeway::protocol]
+        pub(super) trait Store { fn set(key: String, value: u64); fn get(key: String) -> u64; }
+    }
+    argument_added {
+        #[breezeway::protocol]
+        pub(super) trait Store { fn get(key: String, version: u32) -> u64; }
+    }
+    argument_type {
+        #[breezeway::protocol]
+        pub(super) trait Store { fn get(key: Vec<u8>) -> u64; }
+    }
+    argument_part {
+        #[derive(breezeway::Message)]
+        pub(super) struct Key { name: String, part: i32 }
+        #[breezeway::protocol]
+        pub(super) trait Store { fn get(key: Key) -> u64; }
+    }
+    result_type {
+        #[breezeway::protocol]
+        pub(super) trait Store { fn get(key: String) -> u32; }
+    }
+    error_type {
+        #[breezeway::protocol]
+        pub(super) trait Store { fn get(key: String) -> Result<u64, u8>; }
+    }
+    stream_type {
+        #[breezeway::protocol]
+        pub(super) trait Store { fn get(key: String) -> u64; fn watch() -> breezeway::protocol::Stream<u32>; }
+    }
+    oneway_added {
+        #[breezeway::protocol]
+        pub(super) trait Store { fn get(key: String) -> u64; #[oneway] fn note(line: String); }
+    }
+    answer_later {
+        #[breezeway::protocol]
+        pub(super) trait Store { #[later] fn get(key: String) -> u64; }
+    }
+}
+
 fn main() {
-    match meet(&std::env::args().nth(1).unwrap_or_default()) {
+    let case = std::env::args().nth(1).unwrap_or_default();
+    match serve(&case).unwrap_or_else(|| meet(&case)) {
         Ok(()) => println!("no difference"),
         Err(error) => println!("{error}"),
     }
