@@ -180,6 +180,65 @@ pub mod protocol {
         fn get_three() -> u8;
     }
 
+    /// Declared by its calls.
+    #[breezeway::protocol(derive(Debug))]
+    pub enum AskedRequest {
+        /// Gives a value, or an error of its own.
+        #[reply(std::result::Result<u64, Text>)]
+        Plain {
+            /// What is asked for.
+            key: String,
+            /// What else.
+            flags: (bool, bool),
+        },
+        /// Gives nothing.
+        Nothing,
+        /// Is not answered.
+        #[oneway]
+        Oneway {
+            /// The line.
+            line: Vec<u8>,
+        },
+        /// Answers later.
+        #[later]
+        #[reply(File)]
+        Later,
+        /// Gives many values.
+        #[reply(Stream<u8, Text>)]
+        Values,
+    }
+
+    /// A service of that.
+    #[derive(Debug)]
+    pub struct Answering;
+
+    impl AskedService for Answering {
+        fn plain(&self, _: &Call<'_>, key: String, (negative, _): (bool, bool)) -> std::result::Result<u64, Text> {
+            if negative { Err(key) } else { key.parse().map_err(|_| key) }
+        }
+
+        fn nothing(&self, _: &Call<'_>) {}
+
+        fn oneway(&self, _: &Call<'_>, _: Vec<u8>) {}
+
+        fn later(&self, _: &Call<'_>, _: Reply<Asked, File>) {}
+
+        fn values(&self, _: &Call<'_>, _: Feed<u8, Text>) {}
+    }
+
+    #[test]
+    fn an_enum_of_calls_compiles_without_a_word() {
+        let asked = Asked::in_process(Answering).unwrap();
+        assert_eq!(asked.plain("7".into(), (false, true)).unwrap(), 7);
+        assert_eq!(asked.plain("7".into(), (true, true)).unwrap_err().answer().unwrap(), "7");
+        asked.nothing().unwrap();
+        asked.oneway(Vec::new()).unwrap();
+        assert!(matches!(asked.later(), Err(breezeway::protocol::CallError::Unanswered)));
+        assert!(asked.values().unwrap().next().unwrap().is_err());
+        let request = AskedRequest::Plain { key: "a".into(), flags: (true, false) };
+        assert_eq!(format!("{request:?}"), "Plain { key: \"a\", flags: (true, false) }");
+    }
+
     /// Nothing is answered.
     #[breezeway::protocol]
     pub trait Silent {

@@ -53,6 +53,7 @@ trials!(
     a_method_that_the_service_lacks_is_named_as_such,
     a_difference_between_two_programs_names_the_method,
     a_client_travels_as_an_argument,
+    clients_and_channels_travel_as_results,
     a_client_with_copies_does_not_travel,
     a_stream_ends_when_it_is_finished,
     a_stream_that_breaks_off_is_an_error,
@@ -802,6 +803,66 @@ fn a_client_travels_as_an_argument() {
         assert_eq!(speaker.listen(listener).unwrap(), 42);
         served.join().unwrap().unwrap();
     });
+}
+
+/// A protocol whose answers are conversations of their own.
+mod desk {
+    use super::callback::ListenerClient;
+    use breezeway::{Channel, Receiver};
+
+    #[breezeway::protocol]
+    pub(super) trait Desk {
+        /// A service of another protocol, for this caller alone.
+        fn listener() -> ListenerClient;
+        fn line() -> Result<Channel<u32, String>, String>;
+        /// Sends back what it receives on the one, until that ends.
+        fn copy(from: Receiver<u32>, to: Channel<u32, ()>);
+    }
+}
+
+#[derive(Default)]
+struct Clerk {
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+impl desk::DeskService for Clerk {
+    fn listener(&self, _: &Call<'_>) -> ListenerClient {
+        let (client, end) = Listener::pair().unwrap();
+        self.threads.lock().unwrap().push(thread::spawn(|| Listener::serve(Ear, end).unwrap()));
+        client
+    }
+
+    fn line(&self, _: &Call<'_>) -> Result<Channel<u32, String>, String> {
+        let (theirs, ours) = Channel::pair().map_err(|error| error.to_string())?;
+        self.threads.lock().unwrap().push(thread::spawn(move || {
+            ours.iter().for_each(|number: Result<u32, _>| ours.send(number.unwrap().to_string()).unwrap());
+        }));
+        Ok(theirs)
+    }
+
+    fn copy(&self, _: &Call<'_>, from: breezeway::Receiver<u32>, to: Channel<u32, ()>) {
+        from.iter().for_each(|number| to.send(number.unwrap()).unwrap());
+    }
+}
+
+fn clients_and_channels_travel_as_results() {
+    let ledger = FdLedger::open().unwrap();
+    let clerk = Arc::new(Clerk::default());
+    let desk = desk::Desk::in_process(Arc::clone(&clerk)).unwrap();
+    let listener = desk.listener().unwrap();
+    assert_eq!(listener.heard(1).unwrap(), 2);
+    let line = desk.line().unwrap();
+    line.send(7).unwrap();
+    assert_eq!(line.recv().unwrap(), "7");
+    let (sender, from) = channel::<u32>().unwrap();
+    let (here, to) = Channel::<(), u32>::pair().unwrap();
+    (1..=3).for_each(|number| sender.send(number).unwrap());
+    drop(sender);
+    desk.copy(from, to).unwrap();
+    assert_eq!(here.iter().map(Result::unwrap).collect::<Vec<_>>(), [1, 2, 3]);
+    drop((listener, line, here, desk));
+    std::mem::take(&mut *clerk.threads.lock().unwrap()).into_iter().for_each(|thread| thread.join().unwrap());
+    settled(&ledger);
 }
 
 fn a_client_with_copies_does_not_travel() {

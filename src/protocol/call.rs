@@ -26,7 +26,6 @@ impl fmt::Display for ClientId {
 pub struct Call<'a> {
     client: ClientId,
     open: &'a Open,
-    deadline: Option<Instant>,
     /// Not to be sent to another thread: looking may read, and only the loop's own thread does.
     look: &'a dyn Fn(),
 }
@@ -41,13 +40,13 @@ impl Call<'_> {
     /// When the caller gives up, if ever: what remained of its time when it sent the call, counted from when the call was read.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.open.deadline
     }
 
     /// How long the caller will still wait, if not for ever.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.open.remaining()
     }
 
     /// Whether the caller still waits: it has not cancelled the call, its time is not over, and it is not gone. Never waits, and may
@@ -55,13 +54,13 @@ impl Call<'_> {
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         (self.look)();
-        self.open.is_wanted(self.deadline)
+        self.open.is_wanted()
     }
 }
 
 impl fmt::Debug for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("client", &self.client).field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("Call").field("client", &self.client).field("deadline", &self.open.deadline).finish_non_exhaustive()
     }
 }
 
@@ -73,15 +72,14 @@ pub struct Incoming<'a, P: Protocol> {
     /// None for a message that is not answered.
     id: Option<CallId>,
     open: Arc<Open>,
-    deadline: Option<Instant>,
     /// Somebody else has the duty to answer.
     kept: bool,
 }
 
 impl<'a, P: Protocol> Incoming<'a, P> {
     pub(super) fn new(connection: &'a Arc<Connection<P>>, call: Accepted<P::Request>) -> (P::Request, Self) {
-        let Accepted { id, open, deadline, request } = call;
-        (request, Incoming { connection, id, open, deadline, kept: false })
+        let Accepted { id, open, request } = call;
+        (request, Incoming { connection, id, open, kept: false })
     }
 
     /// Calls a handler that returns the answer.
@@ -113,7 +111,7 @@ impl<'a, P: Protocol> Incoming<'a, P> {
         if let Err(error) = self.connection.others_act() {
             return self.end(Err(CallFault::Unable(error.to_string())));
         }
-        let (reply, handling) = Reply::new(Arc::clone(self.connection), self.id, Arc::clone(&self.open), self.deadline, wrap);
+        let (reply, handling) = Reply::new(Arc::clone(self.connection), self.id, Arc::clone(&self.open), wrap);
         let _ = self.run(|call| handler(call, reply));
         // It answers, now or later, unless a panic in the handler has dropped it.
         self.kept = !handling.has_ended_without_reply();
@@ -122,7 +120,7 @@ impl<'a, P: Protocol> Incoming<'a, P> {
     /// Runs a handler; of a panic the caller is told.
     fn run<T>(&self, handler: impl FnOnce(&Call<'_>) -> T) -> Option<T> {
         let look = || self.connection.look();
-        let call = Call { client: self.connection.client, open: &self.open, deadline: self.deadline, look: &look };
+        let call = Call { client: self.connection.client, open: &self.open, look: &look };
         match catch_unwind(AssertUnwindSafe(|| handler(&call))) {
             Ok(value) => Some(value),
             Err(payload) => {

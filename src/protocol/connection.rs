@@ -18,7 +18,7 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Requests that are read ahead of the one being handled. Chosen, not tuned.
 const AHEAD: usize = 16;
@@ -62,29 +62,38 @@ struct State<P: Protocol> {
 pub(super) struct Accepted<Q> {
     pub(super) id: Option<CallId>,
     pub(super) open: Arc<Open>,
-    pub(super) deadline: Option<Instant>,
     pub(super) request: Q,
 }
 
 /// Whose turn it is at being handled, and what is to be handled.
 pub(super) type Turn<P> = (Arc<Connection<P>>, Accepted<<P as Protocol>::Request>);
 
-/// A call that has not been answered.
+/// A call that has not been answered, as those see it who work on it.
 pub(super) struct Open {
     wanted: AtomicBool,
+    /// When the caller gives up.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Open {
-    fn new() -> Arc<Open> {
-        Arc::new(Open { wanted: AtomicBool::new(true) })
+    fn new(deadline: Option<Instant>) -> Arc<Open> {
+        Arc::new(Open { wanted: AtomicBool::new(true), deadline })
     }
 
     fn cancel(&self) {
         self.wanted.store(false, Ordering::Relaxed);
     }
 
-    pub(super) fn is_wanted(&self, deadline: Option<Instant>) -> bool {
-        self.wanted.load(Ordering::Relaxed) && deadline.is_none_or(|deadline| Instant::now() < deadline)
+    fn is_cancelled(&self) -> bool {
+        !self.wanted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.is_cancelled() && self.deadline.is_none_or(|deadline| Instant::now() < deadline)
+    }
+
+    pub(super) fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -149,7 +158,7 @@ impl<P: Protocol> Connection<P> {
             }
             match state.queue.pop_front() {
                 // Nobody waits for it any more.
-                Some(call) if !call.open.is_wanted(call.deadline) => {
+                Some(call) if !call.open.is_wanted() => {
                     call.id.map(|id| state.open.remove(&id.0));
                     unwanted.push(call);
                 }
@@ -241,7 +250,8 @@ impl<P: Protocol> Connection<P> {
     fn accept(self: &Arc<Self>, envelope: Envelope<P::Request>) {
         match envelope {
             Envelope::Call { id, remaining, request: Asked(request) } => {
-                let open = Open::new();
+                // Beyond the end of the clock is for ever.
+                let open = Open::new(remaining.and_then(|remaining| Instant::now().checked_add(remaining)));
                 let mut state = self.lock();
                 if state.gone {
                     return;
@@ -256,14 +266,12 @@ impl<P: Protocol> Connection<P> {
                     return self.refuse(id, fault);
                 }
                 state.open.insert(id.0, Arc::clone(&open));
-                // Beyond the end of the clock is for ever.
-                let deadline = remaining.and_then(|remaining| Instant::now().checked_add(remaining));
-                state.queue.push_back(Accepted { id: Some(id), open, deadline, request });
+                state.queue.push_back(Accepted { id: Some(id), open, request });
                 self.schedule(&mut state);
             }
             Envelope::OneWay { request: Asked(request) } => {
                 let mut state = self.lock();
-                state.queue.push_back(Accepted { id: None, open: Open::new(), deadline: None, request });
+                state.queue.push_back(Accepted { id: None, open: Open::new(None), request });
                 self.schedule(&mut state);
             }
             Envelope::Cancel { id } => self.lock().open.get(&id.0).into_iter().for_each(|open| open.cancel()),
@@ -276,7 +284,7 @@ impl<P: Protocol> Connection<P> {
         // The number may be another call's by now.
         if state.open.get(&id.0).is_some_and(|known| Arc::ptr_eq(known, open)) {
             state.open.remove(&id.0);
-            if open.is_wanted(None) {
+            if !open.is_cancelled() {
                 self.put(&mut state, Response(Outcome { id, outcome }));
             }
             if state.attentive || !state.outbox.is_empty() {

@@ -17,7 +17,6 @@ pub struct Reply<P: Protocol, T> {
     connection: Arc<Connection<P>>,
     id: Option<CallId>,
     open: Arc<Open>,
-    deadline: Option<Instant>,
     wrap: fn(T) -> P::Reply,
     handling: Arc<Handling>,
 }
@@ -42,12 +41,11 @@ impl<P: Protocol, T> Reply<P, T> {
         connection: Arc<Connection<P>>,
         id: Option<CallId>,
         open: Arc<Open>,
-        deadline: Option<Instant>,
         wrap: fn(T) -> P::Reply,
     ) -> (Reply<P, T>, Arc<Handling>) {
         let handling = Handling { thread: thread::current().id(), running: AtomicBool::new(true), dropped: AtomicBool::new(false) };
         let handling = Arc::new(handling);
-        (Reply { connection, id, open, deadline, wrap, handling: Arc::clone(&handling) }, handling)
+        (Reply { connection, id, open, wrap, handling: Arc::clone(&handling) }, handling)
     }
 
     /// Answers the call. Never waits: where there is no room, the service's loop sends it as soon as there is.
@@ -62,19 +60,19 @@ impl<P: Protocol, T> Reply<P, T> {
     /// Whether the caller still waits, as far as the service's loop has read.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        self.open.is_wanted(self.deadline)
+        self.open.is_wanted()
     }
 
     /// When the caller gives up, if ever.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.open.deadline
     }
 
     /// How long the caller will still wait, if not for ever.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.open.remaining()
     }
 }
 
