@@ -116,6 +116,9 @@ impl Select {
         let token = self.members.add_end(end)?;
         let registry: Weak<Members> = Arc::downgrade(&self.members);
         end.registered().enter(registry, token.0);
+        if !end.is_empty() {
+            self.members.holds(token, true);
+        }
         Ok(token)
     }
 
@@ -226,5 +229,9 @@ const _: () = {
 impl Registry for Members {
     fn forget(&self, token: u64) {
         self.remove(Token(token));
+    }
+
+    fn holds(&self, token: u64, some: bool) {
+        Members::holds(self, Token(token), some);
     }
 }
