@@ -8,6 +8,7 @@ mod support;
 
 use breezeway::process::{CommandExt, ForkedProcess, inherited_with};
 use breezeway::select::{ReceiverSet, Select};
+use breezeway::socket::{Family, Protocol, SocketType, socketpair};
 use breezeway::testing::{FdLedger, RawPeer, batch_packet, packet};
 use breezeway::{
     Bytes, Channel, DecodeError, EncodeError, Fault, Hello, IntoFdError, Limits, Message, ProtocolError, Receiver, RecvError, SendError,
@@ -55,6 +56,7 @@ trials!(
     a_batch_travels_in_memory_where_packets_are_small,
     each_packet_keeps_to_the_limits,
     programs_keep_to_the_limits_that_they_agreed_on,
+    a_socket_takes_single_messages_only,
     a_million_messages_of_nothing_take_bounded_memory;
     programs: takes_little
 );
@@ -810,6 +812,18 @@ fn programs_keep_to_the_limits_that_they_agreed_on() {
         assert_eq!(child.recv().unwrap(), 20_000);
         assert!(child.wait().unwrap().success());
     }
+}
+
+fn a_socket_takes_single_messages_only() {
+    let (mut socket, other) = socketpair(Family::Unix, SocketType::SeqPacket, Protocol::None).unwrap();
+    let sender = Sender::<u32>::try_from(OwnedFd::from(other)).unwrap();
+    sender.send_all([1, 2]).unwrap();
+    sender.send_all([3]).unwrap();
+    let error = socket.receive::<u32>().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    let found = error.get_ref().unwrap().to_string();
+    assert!(found.contains("kind 4, expected 1"), "{found}");
+    assert_eq!(socket.receive::<u32>().unwrap(), 3);
 }
 
 fn a_million_messages_of_nothing_take_bounded_memory() {
