@@ -1,12 +1,14 @@
-//! What a channel costs above the system calls that it makes: round trips, against `raw.rs` in turns.
+//! What a channel costs above the system calls that it makes: round trips, and messages one way, against `raw.rs` in turns.
 //!
 //! ```text
-//! cargo bench --bench channel             # a table; about a minute
-//! cargo bench --bench channel -- --json   # one JSON object a line
-//! cargo bench --bench channel -- --quick  # does it run: numbers of no value
+//! cargo bench --bench channel              # a table; about two minutes
+//! cargo bench --bench channel -- --one-way # only messages one way
+//! cargo bench --bench channel -- --json    # one JSON object a line
+//! cargo bench --bench channel -- --quick   # does it run: numbers of no value
 //! ```
 //!
-//! A round trip is one message there and back: each side sums what it received, writes every byte of it afresh, and sends it on. The two
+//! A round trip is one message there and back: each side sums what it received, writes every byte of it afresh, and sends it on. One way, messages
+//! are made, sent, received and summed, and a turn ends when the last has been; raw sends them one by one. The two
 //! contestants take turns within one run, a few milliseconds each, so that both see the same machine; times are medians, and the ratio
 //! is the median of the turns' ratios, with the middle half of them as its spread.
 
@@ -14,7 +16,7 @@ mod raw;
 mod turns;
 
 use breezeway::process::ForkedProcess;
-use breezeway::{__private::bench, Channel, Message};
+use breezeway::{__private::bench, Channel, Message, channel};
 use std::hint::black_box;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -47,6 +49,9 @@ trait Load: Message {
     /// Writes every byte of it afresh.
     fn produce(&mut self, id: u64);
     fn sum(&self) -> u64;
+    /// What ends a turn of messages one way.
+    fn last() -> Self;
+    fn is_last(&self) -> bool;
 
     fn produce_raw(id: u64, bytes: &mut [u8]) {
         bytes.fill(id as u8);
@@ -71,6 +76,14 @@ impl Load for Tiny {
 
     fn sum(&self) -> u64 {
         self.id + u64::from(self.value)
+    }
+
+    fn last() -> Tiny {
+        Tiny { id: u64::MAX, value: 0 }
+    }
+
+    fn is_last(&self) -> bool {
+        self.id == u64::MAX
     }
 }
 
@@ -103,6 +116,14 @@ impl Load for Msg64 {
             }
         }
     }
+
+    fn last() -> Msg64 {
+        Msg64::Ping
+    }
+
+    fn is_last(&self) -> bool {
+        matches!(self, Msg64::Ping)
+    }
 }
 
 impl Load for Bulk {
@@ -119,6 +140,14 @@ impl Load for Bulk {
 
     fn sum(&self) -> u64 {
         sum(&self.body)
+    }
+
+    fn last() -> Bulk {
+        Bulk { body: Vec::new() }
+    }
+
+    fn is_last(&self) -> bool {
+        self.body.is_empty()
     }
 }
 
@@ -204,6 +233,82 @@ fn two_processes<T: Load>(here: usize, there: usize) -> Result<[Trips; 2]> {
     Ok([Box::new(raw), Box::new(ours)])
 }
 
+/// How messages are sent one way, and received.
+#[derive(Clone, Copy)]
+enum Way {
+    /// `send`, `recv`.
+    Each,
+    /// `send_all`, `recv_batch`.
+    Batch,
+    /// `BufferedSender::send`, `recv`.
+    Buffered,
+}
+
+/// Messages to a child process on another processor, as many as can be. Raw sends each alone.
+fn one_way<T: Load>(way: Way, here: usize, there: usize) -> Result<[Trips; 2]> {
+    let (near, far) = channel::<T>()?;
+    let (far_done, near_done) = channel::<u64>()?;
+    let child = ForkedProcess::<(), ()>::spawn(move |_| -> std::io::Result<()> {
+        raw::pin(there)?;
+        let (mut sum, mut messages) = (0_u64, Vec::new());
+        let mut take = |message: T| {
+            sum = sum.wrapping_add(message.sum());
+            if message.is_last() { far_done.send(sum) } else { Ok(()) }
+        };
+        loop {
+            match way {
+                Way::Each | Way::Buffered => take(far.recv()?)?,
+                Way::Batch => {
+                    far.recv_batch(&mut messages, 1024)?;
+                    messages.drain(..).try_for_each(&mut take)?;
+                }
+            }
+        }
+    })?;
+    let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
+    let raw_child = ForkedProcess::<(), ()>::spawn(move |_| {
+        raw::pin(there)?;
+        let (mut sum, mut buffer) = (0_u64, raw::Buffer::new());
+        while let Some(length) = raw_far.receive(&mut buffer)? {
+            sum = sum.wrapping_add(T::sum_raw(buffer.body(length)));
+            if length == 0 {
+                raw_far.send(&mut buffer, 0)?;
+            }
+        }
+        black_box(sum);
+        std::io::Result::Ok(())
+    })?;
+    raw::pin(here)?;
+    let mut buffer = raw::Buffer::new();
+    let raw = move |count| {
+        let _alive = &raw_child;
+        (0..count).try_for_each(|id| send_raw::<T>(&raw_near, &mut buffer, id))?;
+        raw_near.send(&mut buffer, 0)?;
+        raw_near.receive(&mut buffer)?;
+        Ok(())
+    };
+    let ours = move |count| {
+        let _alive = &child;
+        let mut messages = (0..count).map(|id| {
+            let mut message = T::new();
+            message.produce(id);
+            message
+        });
+        match way {
+            Way::Each => messages.try_for_each(|message| near.send(message).map_err(|error| error.without_message()))?,
+            Way::Batch => _ = near.send_all(messages).map_err(|error| error.source)?,
+            Way::Buffered => {
+                let mut buffered = near.buffered();
+                messages.try_for_each(|message| buffered.send(message).map_err(|error| error.without_message()))?;
+            }
+        }
+        near.send(T::last()).map_err(|error| error.without_message())?;
+        black_box(near_done.recv()?);
+        Ok(())
+    };
+    Ok([Box::new(raw), Box::new(ours)])
+}
+
 fn send_raw<T: Load>(socket: &raw::Socket, buffer: &mut raw::Buffer, id: u64) -> std::io::Result<()> {
     T::produce_raw(id, buffer.body(T::SIZE));
     socket.send(buffer, T::SIZE)
@@ -254,7 +359,7 @@ impl Options {
             });
             println!("{line}");
         } else {
-            println!("{bench:<10} {mode:<12} {size:>6} B  {raw:>9.0} ns {ours:>9.0} ns  {middle:>5.2}× ({low:.2}–{high:.2})  {body}");
+            println!("{bench:<16} {mode:<12} {size:>6} B  {raw:>9.0} ns {ours:>9.0} ns  {middle:>5.2}× ({low:.2}–{high:.2})  {body}");
         }
         Ok(())
     }
@@ -280,11 +385,20 @@ fn main() -> Result<()> {
         println!("{}", serde_json::json!({ "machine": machine }));
     } else {
         println!("{machine}\n");
-        println!("{:<10} {:<12} {:>8}  {:>12} {:>12}  ratio (middle half)", "bench", "mode", "size", "raw", "ours");
+        println!("{:<16} {:<12} {:>8}  {:>12} {:>12}  ratio (middle half)", "bench", "mode", "size", "raw", "ours");
     }
     let processors = raw::processors()?;
     raw::pin(*processors.first().ok_or("no processor")?)?;
-    measure::<Tiny>(&options, &processors)?;
-    measure::<Msg64>(&options, &processors)?;
-    measure::<Bulk>(&options, &processors)
+    if !given("--one-way") {
+        measure::<Tiny>(&options, &processors)?;
+        measure::<Msg64>(&options, &processors)?;
+        measure::<Bulk>(&options, &processors)?;
+    }
+    if let [first, second, ..] = *processors {
+        for (bench, way) in [("one_way", Way::Each), ("one_way_batch", Way::Batch), ("one_way_buffered", Way::Buffered)] {
+            options.compare::<Tiny>(bench, "two cores", one_way::<Tiny>(way, first, second)?)?;
+            options.compare::<Msg64>(bench, "two cores", one_way::<Msg64>(way, first, second)?)?;
+        }
+    }
+    Ok(())
 }
