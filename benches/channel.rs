@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A round trip is one message there and back: each side reads what it received, writes it afresh and sends it on. One way, a process sends a number
-//! of messages as fast as it can, and another reads them and says when it has them all. Of a body every 64th byte is read and, where it is a
+//! of messages as fast as it can, and another reads them and says when it has them all; many at once, they are made afresh. Of a body every 64th byte is read and, where it is a
 //! `Vec<u8>`, written. The two contestants take turns within one run, 10 ms each, so that both see the same machine; times are medians, and
 //! the ratio is the median of the turns' ratios, with the middle half of them as its spread.
 
@@ -16,7 +16,7 @@ mod raw;
 mod turns;
 
 use breezeway::process::ForkedProcess;
-use breezeway::{__private::bench, Bytes, Channel, Limits, Message, Waiting};
+use breezeway::{__private::bench, Bytes, Channel, Limits, Message, Waiting, channel};
 use std::fs::File;
 use std::hint::black_box;
 use std::io;
@@ -341,12 +341,33 @@ fn taking(place: Place, mut take: impl FnMut(u64) -> Result<()> + 'static) -> Re
     Ok((child, control))
 }
 
-fn one_way<T: Load>(place: Place) -> Result<[Trips; 2]> {
-    let (near, far) = Channel::<T>::pair()?;
+/// How messages are sent one way, and received. Raw sends and receives each alone.
+#[derive(Clone, Copy)]
+enum Way {
+    /// `send_ref`, `recv`.
+    Each,
+    /// `send_all`, `recv_batch`.
+    Batch,
+    /// `BufferedSender::send`, `recv`.
+    Buffered,
+}
+
+fn one_way<T: Load>(way: Way, place: Place) -> Result<[Trips; 2]> {
+    let (near, far) = channel::<T>()?;
     let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
     let (child, control) = taking(place, move |count| {
-        for _ in 0..count {
-            black_box(far.recv()?.sum());
+        let (mut left, mut messages) = (count as usize, Vec::new());
+        while left > 0 {
+            match way {
+                Way::Each | Way::Buffered => {
+                    black_box(far.recv()?.sum());
+                    left -= 1;
+                }
+                Way::Batch => {
+                    left -= far.recv_batch(&mut messages, left.min(1024))?;
+                    black_box(messages.drain(..).map(|message| message.sum()).fold(0, u64::wrapping_add));
+                }
+            }
         }
         Ok(())
     })?;
@@ -375,9 +396,26 @@ fn one_way<T: Load>(place: Place) -> Result<[Trips; 2]> {
     let ours = move |count| {
         let _alive = &child;
         control.send(count)?;
-        for id in 0..count {
+        let fresh = (0..count).map(|id| {
+            let mut message = T::new();
             message.produce(id);
-            near.send_ref(&message)?;
+            message
+        });
+        match way {
+            Way::Each => {
+                for id in 0..count {
+                    message.produce(id);
+                    near.send_ref(&message)?;
+                }
+            }
+            Way::Batch => _ = near.send_all(fresh)?,
+            Way::Buffered => {
+                let mut buffered = near.buffered();
+                for message in fresh {
+                    buffered.send(message)?;
+                }
+                buffered.flush()?;
+            }
         }
         control.recv()?;
         Ok(())
@@ -504,7 +542,9 @@ impl Options {
             self.compare("round_trip_adaptive", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(adaptive))?;
             let spin = Place { waiting: Waiting::Spin(AWAKE), awake: AWAKE, ..two };
             self.compare("round_trip_spin", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(spin))?;
-            self.compare("one_way", two.mode, T::SIZE, T::BODY, || one_way::<T>(two))?;
+            self.compare("one_way", two.mode, T::SIZE, T::BODY, || one_way::<T>(Way::Each, two))?;
+            self.compare("one_way_batch", two.mode, T::SIZE, T::BODY, || one_way::<T>(Way::Batch, two))?;
+            self.compare("one_way_buffered", two.mode, T::SIZE, T::BODY, || one_way::<T>(Way::Buffered, two))?;
         }
         self.compare("decode", "bincode", T::SIZE, T::BODY, decoding::<T>)
     }
@@ -518,7 +558,7 @@ impl Options {
         self.compare("round_trip", self.one.mode, T::SIZE, T::BODY, || there_and_back::<T>(self.one))?;
         let Some(two) = self.two else { return Ok(()) };
         self.compare("round_trip", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(two))?;
-        self.compare("one_way", two.mode, T::SIZE, T::BODY, || one_way::<T>(two))
+        self.compare("one_way", two.mode, T::SIZE, T::BODY, || one_way::<T>(Way::Each, two))
     }
 }
 

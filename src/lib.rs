@@ -77,11 +77,11 @@ mod wire;
 
 pub use breezeway_derive::{Message, protocol};
 pub use bytes::Bytes;
-pub use channel::{Channel, Hello, IntoIter, Iter, Receiver, Sender, TryIter, Waiting, channel};
+pub use channel::{BufferedSender, Channel, Hello, IntoIter, Iter, Receiver, Sender, TryIter, Waiting, channel};
 pub use codec::field::{Blob, Fd, Field, Message};
 pub use error::{
     AdoptError, AdoptFault, DecodeError, EncodeError, Fault, HelloError, IntoFdError, ProtocolError, RecvError, RecvTimeoutError,
-    SendError, SendFault, SendTimeoutError, SystemError, TryRecvError, TrySendError, TypeMismatch,
+    SendAllError, SendError, SendFault, SendTimeoutError, SystemError, TryRecvError, TrySendError, TypeMismatch,
 };
 pub use limits::Limits;
 pub use memory::{SharedBytes, SharedMemory};

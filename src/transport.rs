@@ -130,6 +130,12 @@ pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Resul
     send_kind(Kind::Message, socket, packet, wait)
 }
 
+/// The same for a packet of any kind that has nothing but a body.
+pub(crate) fn send_body(kind: Kind, socket: BorrowedFd<'_>, body: &[u8], wait: Wait) -> Result<(), NotSent> {
+    let header = Header { kind, memory: false, descriptors: 0, blobs: 0, body: body.len() as u64 };
+    send_whole(socket, header, &mut [IoSlice::new(&header.encode()), IoSlice::new(body)], &[], wait)
+}
+
 /// The same for a packet of any kind.
 pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Result<(), NotSent> {
     let body = packet.body.as_slice();
@@ -242,18 +248,19 @@ fn explain(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], error: io::Error) -> S
 /// Receives one message's packet and looks whether it is one of ours. On a fault the packet is gone and its descriptors are closed.
 #[inline]
 pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<Packet, NotReceived> {
-    receive_kind(Kind::Message, socket, limits, wait)
+    Ok(receive_kind(&[Kind::Message], socket, limits, wait)?.1)
 }
 
-/// The same for a packet of any kind.
-pub(crate) fn receive_kind(kind: Kind, socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<Packet, NotReceived> {
+/// The same for a packet of one of these kinds, of which the first is what is expected.
+#[inline]
+pub(crate) fn receive_kind(kinds: &[Kind], socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<(Kind, Packet), NotReceived> {
     let (mut near, mut far) = (Buffer::fitting(), Buffer::with_room(receive_room(limits)).map_err(|_| no_buffer())?);
     let mut header = [0; HEADER];
     let mut descriptors = List::new();
     let arrival = receive_parts(socket, &mut header, [near.spare(), far.spare()], &mut descriptors, wait)?;
-    let unpacked = one_piece(near, far).and_then(|payload| unpack(kind, &arrival, header, payload, &mut descriptors, limits));
+    let unpacked = one_piece(near, far).and_then(|payload| unpack(kinds, &arrival, header, payload, &mut descriptors, limits));
     match unpacked {
-        Ok((body, blobs)) => Ok(Packet { body, blobs, descriptors }),
+        Ok((kind, (body, blobs))) => Ok((kind, Packet { body, blobs, descriptors })),
         Err(fault) => {
             socket::close_at_once(&descriptors);
             Err(fault.into())
@@ -278,20 +285,20 @@ fn one_piece(near: Buffer, far: Buffer) -> Result<Buffer, Fault> {
 /// Looks at everything that can be seen without knowing the type, and takes it apart: the body and the blobs.
 #[inline]
 fn unpack(
-    kind: Kind,
+    kinds: &[Kind],
     arrival: &Arrival,
     header: [u8; HEADER],
     mut payload: Buffer,
     descriptors: &mut List<OwnedFd>,
     limits: &Limits,
-) -> Result<(Body, List<Bytes>), Fault> {
+) -> Result<(Kind, (Body, List<Bytes>)), Fault> {
     if arrival.bytes < HEADER {
         return Err(ProtocolError::ShortHeader { expected: HEADER, found: arrival.bytes }.into());
     }
     if arrival.descriptors_cut {
         return Err(Fault::FdTableFull);
     }
-    let header = Header::decode(header, kind)?;
+    let header = Header::decode(header, kinds)?;
     // A thread's spare buffer may have more room than this end accepts.
     if arrival.cut || payload.len() > receive_room(limits) {
         return Err(Fault::TooLarge { limit: receive_room(limits) });
@@ -310,7 +317,7 @@ fn unpack(
     if let Some(memory) = descriptors.last().filter(|_| header.memory) {
         let opened = memory::open(header, memory.as_fd(), limits)?;
         descriptors.pop();
-        return Ok(opened);
+        return Ok((header.kind, opened));
     }
     let longest = header.parts(payload.as_slice())?.1.map(<[u8]>::len).max().unwrap_or(0);
     if is_worth_pinning(longest, payload.len()) {
@@ -318,14 +325,14 @@ fn unpack(
         let fits = is_worth_pinning(longest, payload.room());
         let payload = if fits { payload } else { Buffer::holding([payload.as_slice(), &[]]).map_err(|_| no_buffer())? };
         let room = payload.room();
-        return Ok(slices(header, &Bytes::from_owner(payload), room)?);
+        return Ok((header.kind, slices(header, &Bytes::from_owner(payload), room)?));
     }
     // The thread wants its buffer back for the next message.
     let mut copies = List::new();
     let (body, blobs) = header.parts(payload.as_slice())?;
     blobs.map(Bytes::copy_from_slice).for_each(|blob| copies.push(blob));
     payload.truncate(body);
-    Ok((Body::Own(payload), copies))
+    Ok((header.kind, (Body::Own(payload), copies)))
 }
 
 /// Finds the parts in what arrived, which takes so much room as long as a slice of it is there.

@@ -39,12 +39,16 @@ trials!(
     a_call_is_the_two_messages_that_it_is,
     a_call_of_one_among_many_is_a_look_and_two_messages,
     a_call_with_a_deadline_waits_as_a_receive_with_one,
+    many_messages_at_once_are_one_call_a_packet,
+    looking_for_more_than_there_is_is_one_recvmsg,
     one_system_call_more_is_noticed,
     a_plain_serde_message_without_heap_fields_allocates_nothing,
     a_derived_message_without_heap_fields_allocates_nothing,
     a_message_with_a_file_allocates_nothing,
     each_heap_field_is_one_allocation_at_the_receiver,
     large_blobs_are_one_allocation_at_the_receiver,
+    many_messages_at_once_allocate_a_list,
+    a_buffered_sender_allocates_nothing,
     waiting_in_a_select_allocates_nothing,
     blobs_in_memory_share_one_allocation,
     one_allocation_more_is_noticed,
@@ -350,6 +354,52 @@ fn what_fits_in_no_packet_is_made_sealed_looked_at_and_mapped() {
     );
 }
 
+/// 64 bytes encoded.
+#[derive(Clone, Copy, Debug, Message, PartialEq)]
+struct Line([u64; 8]);
+
+const MANY: usize = 10_000;
+
+fn lines() -> impl Iterator<Item = Line> {
+    (0..MANY as u64).map(|number| Line([number; 8]))
+}
+
+fn many_messages_at_once_are_one_call_a_packet() {
+    // With its length a message takes 68 bytes, and 240 of them fit into 16 KiB.
+    const PACKETS: usize = MANY.div_ceil(240);
+    let all = || {
+        let (sender, receiver) = channel::<Line>().unwrap();
+        let mut received = Vec::with_capacity(MANY);
+        sender.send(Line([0; 8])).unwrap();
+        receiver.recv().unwrap();
+        mark();
+        assert_eq!(sender.send_all(lines()).unwrap(), MANY);
+        assert_eq!(receiver.recv_batch(&mut received, MANY).unwrap(), MANY);
+        // Again, with a sender that is told one by one, and a receiver that takes one by one.
+        let mut buffered = sender.buffered().with_interval(Duration::MAX);
+        lines().for_each(|line| buffered.send(line).unwrap());
+        drop(buffered);
+        lines().for_each(|line| assert_eq!(receiver.recv().unwrap(), line));
+        mark();
+        assert!(received.into_iter().eq(lines()));
+    };
+    let [calls] = record([&all], |_, _| {});
+    // A call more would be one that waits, or asks the time.
+    assert_eq!(numbers(&calls), [[SYS_sendmsg; PACKETS], [SYS_recvmsg; PACKETS], [SYS_sendmsg; PACKETS], [SYS_recvmsg; PACKETS]].concat());
+}
+
+fn looking_for_more_than_there_is_is_one_recvmsg() {
+    let (sender, receiver) = channel::<u64>().unwrap();
+    let receive = || {
+        counted(|| {
+            sender.send_all(0..3).unwrap();
+            assert_eq!(receiver.try_recv_batch(&mut Vec::new(), 4).unwrap(), 3);
+        });
+    };
+    let [calls] = record([&receive], |_, _| {});
+    assert_eq!(numbers(&calls), [SYS_sendmsg, SYS_recvmsg, SYS_recvmsg].repeat(COUNTED));
+}
+
 fn one_system_call_more_is_noticed() {
     let (sender, _receiver) = channel::<Tiny>().unwrap();
     let send = || {
@@ -495,6 +545,37 @@ fn blobs_in_memory_share_one_allocation() {
     };
     assert_eq!(allocations_on(pair(), || Picture { pixels: large.clone(), thumbnail: large.clone() }), (0, 1));
     assert_eq!(allocations_on(pair(), || Picture { pixels: large.clone(), thumbnail: small.clone() }), (0, 2));
+}
+
+fn many_messages_at_once_allocate_a_list() {
+    let (sender, receiver) = channel::<Line>().unwrap();
+    let mut received = Vec::with_capacity(MANY);
+    for round in 0..3 {
+        let (count, sent) = allocations::during(|| sender.send_all(lines()).unwrap());
+        assert_eq!((count, sent), (usize::from(round == 0) * count + usize::from(round > 0), MANY));
+        // Half of them at once, half one by one.
+        let (count, taken) = allocations::during(|| receiver.recv_batch(&mut received, MANY / 2).unwrap());
+        assert_eq!((count, taken), (usize::from(round == 0) * count, MANY / 2));
+        let (count, ()) = allocations::during(|| (MANY / 2..MANY).for_each(|_| received.push(receiver.recv().unwrap())));
+        assert_eq!(count, 0);
+        assert!(received.drain(..).eq(lines()));
+    }
+    // The messages' own.
+    let (sender, receiver) = channel::<String>().unwrap();
+    sender.send_all((0..100).map(|number| number.to_string())).unwrap();
+    let mut received = Vec::with_capacity(100);
+    assert_eq!(allocations::during(|| receiver.recv_batch(&mut received, 100).unwrap()), (100, 100));
+}
+
+fn a_buffered_sender_allocates_nothing() {
+    let (sender, receiver) = channel::<Line>().unwrap();
+    let mut buffered = sender.buffered();
+    for round in 0..3 {
+        let (count, ()) = allocations::during(|| lines().for_each(|line| buffered.send(line).unwrap()));
+        assert_eq!(count, usize::from(round == 0) * count);
+        buffered.flush().unwrap();
+        assert!(receiver.try_iter().map(Result::unwrap).eq(lines()));
+    }
 }
 
 #[derive(Message)]

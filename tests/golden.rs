@@ -112,6 +112,19 @@ impl Vectors {
         }
     }
 
+    /// Messages that are sent at once, and received one by one.
+    fn check_batch<T: breezeway::__private::Field + PartialEq + Debug + Clone>(&mut self, name: &str, values: &[T]) {
+        let vector = self.take(name);
+        let (peer, receiver) = RawPeer::of_receiver::<Of<T>>().unwrap();
+        peer.send(&vector.bytes, &[]).unwrap();
+        let received: Vec<_> = receiver.try_iter().map(|value| value.unwrap_or_else(|error| panic!("{name}: {error}")).0).collect();
+        assert_eq!(received, values, "{name}");
+        let (peer, sender) = RawPeer::of_sender().unwrap();
+        assert_eq!(sender.send_all(values.iter().cloned().map(Of)).unwrap(), values.len());
+        assert_eq!(peer.receive().unwrap().unwrap().bytes, vector.bytes, "{name}");
+        assert_eq!(support::queued(peer.as_fd()), 0, "{name}: one packet");
+    }
+
     /// Descriptors: all that can be said is that they arrive and are numbered so.
     fn check_descriptors<T: breezeway::__private::Field>(&mut self, name: &str, value: T) {
         self.check_by(name, Of(value), |_, _| ());
@@ -174,6 +187,16 @@ fn every_vector_of_memory_is_received_and_sent_as_it_is_written() {
     vectors.check_memory("vec", vec![7_u8; 5000], PartialEq::eq);
     vectors.check_memory("blobs", (3_u16, Bytes::from(vec![7; 5000]), Bytes::from(vec![8; 4096])), PartialEq::eq);
     vectors.check_memory("file", (file(), Bytes::from(vec![9; 6000])), |sent, received| sent.1 == received.1);
+    assert!(vectors.0.is_empty());
+}
+
+#[test]
+fn every_batch_is_received_and_sent_as_it_is_written() {
+    let mut vectors = Vectors::read(include_str!("golden/batches.txt"));
+    vectors.check_batch("numbers", &[1_u16, 2, 3]);
+    vectors.check_batch("units", &[(), ()]);
+    vectors.check_batch("texts", &["a".to_owned(), String::new()]);
+    vectors.check_batch("one", &[7_u16]);
     assert!(vectors.0.is_empty());
 }
 

@@ -35,6 +35,8 @@ trials!(
     a_killed_client_leaves_nothing,
     a_panic_while_decoding_is_its_callers,
     a_panic_while_encoding_is_its_callers,
+    calls_that_come_in_one_packet_are_answered,
+    answers_that_come_in_one_packet_reach_their_callers,
 );
 
 #[breezeway::protocol(derive(Debug))]
@@ -579,4 +581,49 @@ fn a_panic_while_encoding_is_its_callers() {
     assert!(matches!(&error, CallError::Panicked(text) if text.contains("not sent")), "{error:?}");
     thread::scope(|scope| assert!(scope.spawn(|| client.touch(Value(Touchy(1, true)))).join().is_err()));
     assert_eq!(client.touch(Value(Touchy(12, false))).unwrap(), 12);
+}
+
+/// A peer may send many messages at once, which this library's own clients and services do not.
+fn calls_that_come_in_one_packet_are_answered() {
+    let ask = |client: Channel<RawRequest, RawResponse>| {
+        // Alone, and while another is open, for which the service also waits.
+        for kept in [None, Some(some_file())] {
+            let open = kept.is_some();
+            kept.into_iter().for_each(|file| client.send(call(1000, StoreRequest::Keep { file })).unwrap());
+            let calls = (1..=100).map(|id| call(id, StoreRequest::Echo { value: id }));
+            assert_eq!(client.send_all(calls).unwrap(), 100);
+            let mut answered: Vec<_> = (0..100).map(|_| client.recv().unwrap()).map(|answer| (answer.id, answer.outcome.is_ok())).collect();
+            answered.sort_unstable();
+            assert_eq!(answered, (1..=100).map(|id| (id, true)).collect::<Vec<_>>());
+            if open {
+                client.send(RawRequest::Cancel { id: 1000 }).unwrap();
+            }
+        }
+    };
+    let (client, end) = raw_client();
+    served(client, end, &Mine::default(), ask);
+    let (client, end) = raw_client();
+    let mine = Mine::default();
+    thread::scope(|scope| {
+        let server = Store::server(&mine).threads(NonZeroUsize::new(3).unwrap());
+        let serving = scope.spawn(move || server.serve(end));
+        ask(client);
+        serving.join().unwrap().unwrap();
+    });
+}
+
+fn answers_that_come_in_one_packet_reach_their_callers() {
+    let (client, service) = raw_service();
+    let calls: Vec<_> = (0..10).map(|value| client.start_echo(value)).collect();
+    let answers: Vec<_> = (0..10)
+        .map(|_| match service.recv().unwrap() {
+            RawRequest::Call { id, request: StoreRequest::Echo { value }, .. } => RawResponse { id, outcome: Ok(StoreReply::Echo(value)) },
+            _ => panic!("another request"),
+        })
+        .collect();
+    // The first caller receives for all.
+    assert_eq!(service.send_all(answers.into_iter().rev()).unwrap(), 10);
+    for (value, call) in (0..10).zip(calls) {
+        assert_eq!(call.wait().unwrap(), value);
+    }
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use breezeway::testing::{FdLedger, RawPeer, packet};
+use breezeway::testing::{FdLedger, RawPeer, batch_packet, packet};
 use breezeway::{Bytes, Channel, Message};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -58,6 +58,10 @@ fn questions_are_answered() {
         ours.recv().unwrap()
     };
     assert!(matches!(ask(Question::Sum((0..1000).collect(), -500, 0.5)), Answer::Sum(499_000, real) if real == -0.5));
+    // Several questions in one packet, and their answers.
+    let sums = ours.send_all((1..=100).map(|number| Question::Sum(vec![number], 0, 0.0))).unwrap();
+    assert_eq!(sums, 100);
+    assert!((1..=100).all(|number| matches!(ours.recv().unwrap(), Answer::Sum(sum, _) if sum == number)));
     match ask(Question::Text("né€😀".into(), 'é', Some("two".into()))) {
         Answer::Text(text, letter, maybe) => assert_eq!((text.as_str(), letter, maybe.as_deref()), ("😀€én", 'É', Some("twotwo"))),
         answer => panic!("{answer:?}"),
@@ -119,6 +123,13 @@ fn violations_are_named() {
     refused(&with(3, 1), 0, "Flags");
     refused(&with(6, 65), 0, "BlobCount");
     refused(&with(4, 2), 1, "DescriptorCount");
+    refused(&batch_packet(&[]), 0, "EmptyBatch");
+    let mut batch = batch_packet(&[&text]);
+    batch[16] += 1;
+    refused(&batch, 0, "ShortFrame");
+    refused(&batch_packet(&[&text[..3]]), 0, "Truncated");
+    batch[4] = 1;
+    refused(&batch, 1, "NotAlone");
     refused(&good, 3, "DescriptorCount");
     refused(&good[..good.len() - 1], 0, "ShortBody");
     refused(&[good.as_slice(), &[0]].concat(), 0, "LongBody");

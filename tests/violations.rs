@@ -6,7 +6,7 @@ mod hostile;
 mod raw;
 mod support;
 
-use breezeway::testing::{FdLedger, RawPeer, packet};
+use breezeway::testing::{FdLedger, RawPeer, batch_packet, packet};
 use breezeway::{
     AdoptFault, Blob, Bytes, Channel, DecodeError, Fault, Limits, Message, ProtocolError, Receiver, RecvError, SendError, SendFault,
     Sender, SharedBytes, TryRecvError, channel,
@@ -145,6 +145,26 @@ impl Table {
         let wrapping = [u64::MAX.to_le_bytes(), 1_u64.to_le_bytes()].concat();
         self.packet("M19", &whole(2, 0, &wrapping), 0, ProtocolError::ShortBody { announced: u64::MAX, found: 16 });
         self.packet("M20", &whole(1, 0, &[0; 9]), 0, ProtocolError::LongBody { announced: 8, found: 9 });
+        self.packet("M13", &with(1, 5), 0, ProtocolError::Kind { expected: 1, found: 5 });
+        // A batch of the numbers 1 and 2.
+        let batch = batch_packet(&[&[1, 0, 0, 0], &[2, 0, 0, 0]]);
+        let with = |position: usize, byte: u8| {
+            let mut bytes = batch.clone();
+            bytes[position] = byte;
+            bytes
+        };
+        self.packet("M14", &with(2, 2), 0, ProtocolError::Flags { found: 2 });
+        self.packet("M61", &with(4, 1), 1, ProtocolError::NotAlone { descriptors: 1, blobs: 0 });
+        self.packet("M61", &with(4, 1), 0, ProtocolError::NotAlone { descriptors: 1, blobs: 0 });
+        self.packet("M61", &with(6, 2), 0, ProtocolError::NotAlone { descriptors: 0, blobs: 2 });
+        self.packet("M17", &batch, 1, ProtocolError::DescriptorCount { announced: 0, found: 1 });
+        self.packet("M62", &batch_packet(&[]), 0, ProtocolError::EmptyBatch);
+        self.packet("M62", &with(8, 0), 0, ProtocolError::EmptyBatch);
+        self.packet("M19", &batch[..31], 0, ProtocolError::ShortBody { announced: 16, found: 15 });
+        self.packet("M63", &with(16, 13), 0, ProtocolError::ShortFrame { announced: 17, found: 16 });
+        self.packet("M63", &with(19, 0xff), 0, ProtocolError::ShortFrame { announced: 0xff00_0008, found: 16 });
+        let cut = [&[1, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0], [0; 3].as_slice()].concat();
+        self.packet("M63", &cut, 0, ProtocolError::ShortFrame { announced: 4, found: 3 });
     }
 
     fn values(&mut self) {

@@ -22,37 +22,58 @@ fuzz_target!(|input: &[u8]| {
     let descriptors = usize::from(descriptors % 4);
     ENDS.with(|(peer, receiver, file)| {
         peer.send(packet, &vec![file.as_fd(); descriptors]).unwrap();
-        let fault = match receiver.try_recv() {
-            Ok(()) => None,
-            Err(TryRecvError::Fault(fault)) => Some(fault),
-            Err(error) => panic!("{error:?}"),
+        let expected = match parts(packet, descriptors) {
+            Err(error) => vec![Some(Expected::Protocol(error))],
+            Ok(body) if packet[1] == 4 => batch(body),
+            // A message of no bytes uses neither body nor descriptors nor blobs.
+            Ok(body) => vec![match (body.len(), descriptors, usize::from(packet[6])) {
+                (0, 0, 0) => None,
+                (0, 0, count) => Some(Expected::Decode(DecodeError::BlobsUnused { count })),
+                (0, count, _) => Some(Expected::Decode(DecodeError::DescriptorsUnused { count })),
+                (count, ..) => Some(Expected::Decode(DecodeError::TrailingBytes { count })),
+            }],
         };
-        let body = match expected(packet, descriptors) {
-            Ok(parts) => parts,
-            Err(error) => {
-                assert!(matches!(&fault, Some(Fault::Protocol(found)) if *found == error), "{fault:?} instead of {error:?}");
-                return;
+        for (index, expected) in expected.iter().enumerate() {
+            assert_eq!(receiver.has_buffered(), index > 0);
+            match (receiver.try_recv(), expected) {
+                (Ok(()), None) => {}
+                (Err(TryRecvError::Fault(Fault::Protocol(found))), Some(Expected::Protocol(error))) => assert_eq!(found, *error),
+                (Err(TryRecvError::Fault(Fault::Decode(found))), Some(Expected::Decode(error))) => assert_eq!(found, *error),
+                (found, expected) => panic!("{found:?} instead of {expected:?}"),
             }
-        };
-        // A message of no bytes uses neither body nor descriptors nor blobs.
-        let blobs = usize::from(packet[6]);
-        let error = match (body, descriptors, blobs) {
-            (0, 0, 0) => None,
-            (0, 0, count) => Some(DecodeError::BlobsUnused { count }),
-            (0, count, _) => Some(DecodeError::DescriptorsUnused { count }),
-            (count, ..) => Some(DecodeError::TrailingBytes { count }),
-        };
-        match (fault, error) {
-            (None, None) => {}
-            (Some(Fault::Decode(found)), Some(error)) => assert_eq!(found, error),
-            (fault, error) => panic!("{fault:?} instead of {error:?}"),
         }
+        assert!(!receiver.has_buffered());
+        assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
     });
 });
 
-/// The length of the body, or what is wrong.
-fn expected(packet: &[u8], descriptors: usize) -> Result<usize, ProtocolError> {
-    let le = |bytes: &[u8]| bytes.iter().rev().fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
+#[derive(Debug)]
+enum Expected {
+    Protocol(ProtocolError),
+    Decode(DecodeError),
+}
+
+/// What comes of each message of a batch, all of which should have no bytes.
+fn batch(mut left: &[u8]) -> Vec<Option<Expected>> {
+    let mut all = Vec::new();
+    while !left.is_empty() {
+        let length = if left.len() < 4 { 0 } else { number(&left[..4]) as usize };
+        if 4 + length > left.len() {
+            all.push(Some(Expected::Protocol(ProtocolError::ShortFrame { announced: 4 + length as u64, found: left.len() })));
+            break;
+        }
+        all.push((length > 0).then_some(Expected::Decode(DecodeError::TrailingBytes { count: length })));
+        left = &left[4 + length..];
+    }
+    all
+}
+
+fn number(bytes: &[u8]) -> u128 {
+    bytes.iter().rev().fold(0, |value, byte| value << 8 | u128::from(*byte))
+}
+
+/// The body, or what is wrong.
+fn parts(packet: &[u8], descriptors: usize) -> Result<&[u8], ProtocolError> {
     if packet.is_empty() {
         return Err(ProtocolError::Empty);
     }
@@ -62,22 +83,30 @@ fn expected(packet: &[u8], descriptors: usize) -> Result<usize, ProtocolError> {
     if header[0] != 1 {
         return Err(ProtocolError::Version { expected: 1, found: header[0] });
     }
-    if header[1] != 1 {
+    let is_batch = header[1] == 4;
+    if header[1] != 1 && !is_batch {
         return Err(ProtocolError::Kind { expected: 1, found: header[1] });
     }
-    let flags = le(&header[2..4]) as u16;
+    let flags = number(&header[2..4]) as u16;
     if flags > 1 {
         return Err(ProtocolError::Flags { found: flags & !1 });
     }
-    let blobs = le(&header[6..8]) as usize;
+    let blobs = number(&header[6..8]) as usize;
     if blobs > 64 {
         return Err(ProtocolError::BlobCount { announced: blobs, limit: 64 });
+    }
+    let (announced, body) = (number(&header[4..6]) as usize, number(&header[8..16]));
+    if is_batch && (announced > 0 || blobs > 0) {
+        return Err(ProtocolError::NotAlone { descriptors: announced, blobs });
+    }
+    if is_batch && body == 0 {
+        return Err(ProtocolError::EmptyBatch);
     }
     let found = payload.len();
     if flags == 1 && found > 0 {
         return Err(ProtocolError::LongBody { announced: 0, found });
     }
-    let announced = le(&header[4..6]) as usize + usize::from(flags);
+    let announced = announced + usize::from(flags);
     if announced != descriptors {
         return Err(ProtocolError::DescriptorCount { announced, found: descriptors });
     }
@@ -85,16 +114,15 @@ fn expected(packet: &[u8], descriptors: usize) -> Result<usize, ProtocolError> {
         // What travels here is `/dev/null`.
         return Err(ProtocolError::NotMemory);
     }
-    let body = le(&header[8..16]);
     let front = body + 8 * blobs as u128;
     let short = |sum: u128| ProtocolError::ShortBody { announced: u64::try_from(sum).unwrap_or(u64::MAX), found };
     if front > found as u128 {
         return Err(short(front));
     }
-    let total = front + payload[body as usize..front as usize].chunks(8).map(le).sum::<u128>();
+    let total = front + payload[body as usize..front as usize].chunks(8).map(number).sum::<u128>();
     match total.cmp(&(found as u128)) {
         std::cmp::Ordering::Greater => Err(short(total)),
         std::cmp::Ordering::Less => Err(ProtocolError::LongBody { announced: total as u64, found }),
-        std::cmp::Ordering::Equal => Ok(body as usize),
+        std::cmp::Ordering::Equal => Ok(&payload[..body as usize]),
     }
 }

@@ -174,6 +174,9 @@ impl<S, R> TryFrom<Channel<S, R>> for OwnedFd {
         if channel.end.is_hello_pending() {
             return Err(IntoFdError::HelloPending(channel));
         }
+        if !channel.end.is_empty() {
+            return Err(IntoFdError::NotEmpty(channel));
+        }
         let limits = channel.limits;
         End::into_fd(channel.end).map_err(|(end, error)| IntoFdError::Duplicate(Channel::shared(end, limits), error))
     }

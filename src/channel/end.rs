@@ -1,15 +1,18 @@
 //! What all ends have in common: a socket, whose pair it is of, who is at its other end, and whether it is shared by the halves of a split.
 
+use super::inbox::{Inbox, Turn};
 use super::peer::Peer;
 use super::source::Registered;
 use super::waiting::Policy;
 use crate::codec::{self, PairId, frame};
-use crate::error::{AdoptError, EncodeError, IntoFdError, SystemError};
+use crate::error::{AdoptError, EncodeError, Fault, IntoFdError, ProtocolError, SystemError};
 use crate::limits::Limits;
+use crate::packet::{Body, Packet};
 use crate::socket::Socket;
 use crate::sys::poll::{self, Ready};
 use crate::sys::socket::Direction;
 use crate::transport::{self, NotReceived, NotSent, Wait};
+use crate::wire::Kind;
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use std::cell::Cell;
 use std::io;
@@ -30,6 +33,8 @@ pub(crate) struct End {
     peer: OnceLock<Peer>,
     /// How a receive waits.
     pub(super) waiting: Policy,
+    /// What has been received and not taken.
+    inbox: Inbox,
 }
 
 impl End {
@@ -41,7 +46,7 @@ impl End {
     }
 
     fn of(socket: Socket, pair: PairId) -> End {
-        End { registered: Registered::default(), socket, pair, peer: OnceLock::new(), waiting: Policy::new() }
+        End { registered: Registered::default(), socket, pair, peer: OnceLock::new(), waiting: Policy::new(), inbox: Inbox::default() }
     }
 
     pub(crate) fn adopt(fd: OwnedFd) -> Result<End, AdoptError> {
@@ -67,6 +72,11 @@ impl End {
     /// Whether another program has not said hello yet: a packet that means nothing to whoever else might receive it.
     pub(super) fn is_hello_pending(&self) -> bool {
         self.peer.get().is_some_and(|peer| peer.is_hello_pending(self.as_fd()))
+    }
+
+    /// Whether it is not known yet what another program takes.
+    pub(super) fn is_meeting(&self) -> bool {
+        self.peer.get().is_some_and(Peer::is_meeting)
     }
 
     /// Its pidfd, if there is such a child.
@@ -96,49 +106,120 @@ impl End {
     pub(crate) fn send<T: Serialize>(&self, message: &T, limits: &Limits, wait: Wait) -> Result<(), NotSent> {
         match self.peer.get() {
             None => self.socket.deliver(message, limits, Some(self.pair), wait),
-            Some(peer) => {
-                let limits = peer.limits(self.as_fd(), limits, wait)?;
+            Some(_) => {
+                let limits = self.sending_limits(limits, wait)?;
                 let packet = codec::encode(message, &limits, Some(self.pair))?;
-                peer.send(self.as_fd(), wait, |wait| transport::send(self.as_fd(), &packet, wait))
+                self.send_packet(&packet, wait)
             }
+        }
+    }
+
+    /// What a message may be that is sent now.
+    pub(super) fn sending_limits(&self, limits: &Limits, wait: Wait) -> Result<Limits, NotSent> {
+        self.peer.get().map_or(Ok(*limits), |peer| peer.limits(self.as_fd(), limits, wait))
+    }
+
+    pub(super) fn pair_id(&self) -> PairId {
+        self.pair
+    }
+
+    pub(super) fn send_packet(&self, packet: &Packet, wait: Wait) -> Result<(), NotSent> {
+        self.attempt_to_send(wait, |wait| transport::send(self.as_fd(), packet, wait))
+    }
+
+    /// Sends a packet that has nothing but a body.
+    pub(super) fn send_body(&self, kind: Kind, body: &[u8], wait: Wait) -> Result<(), NotSent> {
+        self.attempt_to_send(wait, |wait| transport::send_body(kind, self.as_fd(), body, wait))
+    }
+
+    #[inline]
+    fn attempt_to_send(&self, wait: Wait, attempt: impl Fn(Wait) -> Result<(), NotSent>) -> Result<(), NotSent> {
+        match self.peer.get() {
+            None => attempt(wait),
+            Some(peer) => peer.send(self.as_fd(), wait, attempt),
         }
     }
 
     #[inline]
     pub(crate) fn receive<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
-        let result = if matches!(wait, Wait::Not) || self.waiting.blocks() {
-            self.take(limits, wait)
-        } else {
-            let look = || match self.take(limits, Wait::Not) {
-                Err(NotReceived::Empty) => None,
-                result => Some(result),
-            };
-            self.waiting.look(wait.deadline(), look).unwrap_or_else(|| self.take(limits, wait))
-        };
+        if !self.inbox.is_empty() {
+            if let Some(result) = self.turn()?.next(limits) {
+                return Ok(result?);
+            }
+        }
+        let result = self.receive_new(limits, wait);
         if matches!(result, Err(NotReceived::Closed)) {
             self.registered.leave();
         }
         result
     }
 
+    /// Receives what the kernel has. Only for an inbox that is empty.
     #[inline]
-    fn take<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
-        match self.peer.get() {
-            None => self.socket.obtain(limits, wait),
-            Some(peer) => peer.receive(self.as_fd(), limits, wait, |limits, wait| self.socket.obtain(limits, wait)),
+    pub(super) fn receive_new<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
+        if matches!(wait, Wait::Not) || self.waiting.blocks() {
+            return self.fetch(limits, wait);
         }
+        let look = || match self.fetch(limits, Wait::Not) {
+            Err(NotReceived::Empty) => None,
+            result => Some(result),
+        };
+        self.waiting.look(wait.deadline(), look).unwrap_or_else(|| self.fetch(limits, wait))
+    }
+
+    #[inline]
+    fn fetch<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
+        match self.peer.get() {
+            None => self.obtain(limits, wait),
+            Some(peer) => peer.receive(self.as_fd(), limits, wait, |limits, wait| self.obtain(limits, wait)),
+        }
+    }
+
+    /// Receives a packet: its message, or the first of its messages.
+    #[inline]
+    fn obtain<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
+        match transport::receive_kind(&[Kind::Message, Kind::Batch], self.as_fd(), limits, wait)? {
+            (Kind::Batch, packet) => self.begin(packet.body, limits),
+            (_, packet) => Ok(codec::decode(packet, limits)?),
+        }
+    }
+
+    /// Takes the first message of a batch; the rest stays in the inbox.
+    #[inline(never)]
+    fn begin<T: DeserializeOwned>(&self, batch: Body, limits: &Limits) -> Result<T, NotReceived> {
+        let mut turn = self.turn()?;
+        turn.put(batch);
+        // The header says that there is one.
+        Ok(turn.next(limits).unwrap_or_else(|| Err(ProtocolError::EmptyBatch.into()))?)
+    }
+
+    /// Whether nothing has been received that nobody has taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inbox.is_empty()
+    }
+
+    pub(super) fn turn(&self) -> Result<Turn<'_>, Fault> {
+        self.inbox.turn(&self.registered)
+    }
+
+    /// Throws away what has been received and not taken.
+    pub(crate) fn clear(&self) {
+        self.inbox.clear(&self.registered);
     }
 
     /// Waits until something of what is wanted can be done, `other` is readable, or the deadline has passed: nothing is found then. Of an end
     /// whose peer is gone everything can be done, and will say so. Where nothing may be sent before something has been read, writing means that.
     pub(crate) fn wait(&self, wanted: Ready, other: Option<BorrowedFd<'_>>, deadline: Option<Instant>) -> Result<Ready, SystemError> {
         let (wanted, deadline) = self.peer.get().map_or((wanted, deadline), |peer| peer.before_sending(wanted, deadline));
+        // The kernel knows nothing of what is here already.
+        let here = wanted.read && !self.is_empty();
+        let deadline = if here { Some(Instant::now()) } else { deadline };
         let pidfd = self.child().map(|pidfd| pidfd.as_fd());
         let found = poll::first(self.as_fd(), wanted, [other, pidfd], deadline).map_err(SystemError::in_call("ppoll"))?;
         let [socket, other, child] = found;
         let ended = child.other;
         Ok(Ready {
-            read: socket.read || ended && wanted.read,
+            read: here || socket.read || ended && wanted.read,
             write: socket.write || ended && wanted.write,
             hangup: socket.hangup || ended,
             other: other.other,
@@ -159,6 +240,7 @@ impl End {
         let refused = match () {
             () if half => Some(EncodeError::SplitHalf),
             () if self.is_hello_pending() => Some(EncodeError::HelloPending),
+            () if !self.is_empty() => Some(EncodeError::NotEmpty),
             () => None,
         };
         frame::put_end(self.as_fd(), self.pair, refused, serializer)
@@ -212,6 +294,9 @@ impl Half {
         if half.split_by.is_some() {
             return Err(IntoFdError::SplitHalf(back(half)));
         }
+        if !half.end.is_empty() {
+            return Err(IntoFdError::NotEmpty(back(half)));
+        }
         let (end, direction) = (Arc::clone(&half.end), half.direction);
         drop(half);
         End::into_fd(end).map_err(|(end, error)| IntoFdError::Duplicate(back(Arc::new(Half { end, direction, split_by: None })), error))
@@ -225,6 +310,7 @@ impl Drop for Half {
             let receives = matches!(self.direction, Direction::Receive);
             if receives {
                 self.end.registered.leave();
+                self.end.clear();
                 self.end.peer.get().into_iter().for_each(|peer| peer.stop_listening(self.end.as_fd()));
             }
             self.end.socket.shutdown(self.direction);

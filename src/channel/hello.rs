@@ -374,8 +374,8 @@ enum Came {
 }
 
 fn receive(kind: Kind, socket: BorrowedFd<'_>, limits: &Limits) -> Result<Came, SystemError> {
-    match transport::receive_kind(kind, socket, limits, Wait::Not) {
-        Ok(packet) => Ok(Came::Packet(packet)),
+    match transport::receive_kind(&[kind], socket, limits, Wait::Not) {
+        Ok((_, packet)) => Ok(Came::Packet(packet)),
         Err(NotReceived::Fault(Fault::System(error))) => Err(error),
         Err(NotReceived::Fault(fault)) => Ok(Came::Other(fault)),
         Err(NotReceived::Empty) => Ok(Came::Nothing),

@@ -3,9 +3,12 @@
 //! An end is a socket and a type. What an end may do beyond sending and receiving (being cloned, split, sent in a message, becoming a
 //! descriptor) and who learns of its closing is decided here; `docs/ends.md` has the table. Stands on [`crate::socket`].
 
+mod batch;
+mod buffered;
 mod duplex;
 mod end;
 mod hello;
+mod inbox;
 mod iter;
 mod peer;
 mod receiver;
@@ -14,6 +17,7 @@ mod source;
 mod verbs;
 mod waiting;
 
+pub use buffered::BufferedSender;
 pub use duplex::Channel;
 pub use iter::{IntoIter, Iter, TryIter};
 pub use receiver::Receiver;
@@ -24,6 +28,7 @@ pub use hello::Hello;
 pub use waiting::Waiting;
 
 pub(crate) use crate::sys::poll::Ready;
+pub(crate) use buffered::forked;
 pub(crate) use end::End;
 pub(crate) use hello::Greeting;
 pub(crate) use peer::Peer;

@@ -57,6 +57,11 @@ impl Peer {
         self.over.load(Ordering::Relaxed)
     }
 
+    /// Whether it is not known yet what came of meeting the other program.
+    pub(super) fn is_meeting(&self) -> bool {
+        self.greeting.as_ref().is_some_and(|greeting| !greeting.is_over())
+    }
+
     /// Whether the other program has not said hello yet, as far as a look can tell.
     pub(super) fn is_hello_pending(&self, socket: BorrowedFd<'_>) -> bool {
         self.greeting.as_ref().is_some_and(|greeting| !self.is_over() && self.meet(greeting, socket, Wait::Not).is_err())

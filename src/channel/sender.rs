@@ -1,5 +1,6 @@
 //! The sending end of a one-way channel, or the sending half of a split one.
 
+use super::buffered::BufferedSender;
 use super::end::{End, Half};
 use super::verbs::sending_verbs;
 use crate::error::{AdoptError, IntoFdError};
@@ -53,6 +54,15 @@ impl<T> Sender<T> {
     pub fn with_limits(mut self, limits: Limits) -> Sender<T> {
         self.limits = limits;
         self
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// A clone that collects messages and sends many in one packet: for sending in a loop.
+    pub fn buffered(&self) -> BufferedSender<T> {
+        BufferedSender::new(self.clone())
     }
 
     /// Whether nobody can receive any more, so that sending would fail. Never waits; one system call.

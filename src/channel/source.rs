@@ -39,6 +39,9 @@ pub(crate) trait Registry: Send + Sync {
     /// Forgets what has this number, whose descriptors are open until this returns. Does nothing if it has been forgotten already, or
     /// in a fork of the process where it was registered: there it is the parent's.
     fn forget(&self, token: u64);
+
+    /// What has this number holds messages that the kernel does not know of, or holds none any more. In a fork it does nothing either.
+    fn holds(&self, token: u64, some: bool);
 }
 
 /// Where an end is registered: nowhere, mostly.
@@ -46,6 +49,13 @@ pub(crate) trait Registry: Send + Sync {
 pub(crate) struct Registered(Mutex<Vec<(Weak<dyn Registry>, u64)>>);
 
 impl Registered {
+    /// Tells everybody whether the end holds messages.
+    pub(super) fn tell(&self, some: bool) {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = places.iter().filter_map(|(registry, token)| Some((registry.upgrade()?, *token)));
+        known.for_each(|(registry, token)| registry.holds(token, some));
+    }
+
     /// Remembers a place. It is one at most per registry.
     pub(crate) fn enter(&self, registry: Weak<dyn Registry>, token: u64) {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -84,6 +84,100 @@ macro_rules! sending_verbs {
                 .send(&message, &self.limits, $crate::transport::Wait::Until(deadline))
                 .map_err(|error| error.into_send_timeout_error(message))
         }
+
+        /// Sends many messages in few packets: as many as fit into 16 KiB travel together. Returns how many there were. Waits while the
+        /// channel is full, and for the iterator.
+        ///
+        /// The receiver gets them one by one and in order, as if each had been sent by [`send`](Self::send), and in the same order with
+        /// what else this thread sends. A message with descriptors or blobs (`Bytes` of 4 KiB and more), or larger than a packet, travels
+        /// alone in its place. A packet leaves when it is full or the iterator has ended: for one that takes its time between messages there is
+        /// [`Sender::buffered`](crate::Sender::buffered).
+        ///
+        /// One system call a packet, and no allocation beyond what the messages' own `Serialize` does but a list of those that are in
+        /// the packet, to be given back if it cannot be sent.
+        ///
+        /// ```
+        /// let (sender, receiver) = breezeway::channel::<u64>()?;
+        /// assert_eq!(sender.send_all(0..1000)?, 1000);
+        /// let mut numbers = Vec::new();
+        /// assert_eq!(receiver.recv_batch(&mut numbers, 600)?, 600);
+        /// assert_eq!(receiver.recv()?, 600);
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
+        ///
+        /// # Errors
+        ///
+        /// [`SendAllError`](crate::SendAllError) says exactly how many were sent, and gives back those that were taken from the iterator
+        /// and were not. What is left in the iterator stays with a caller who lends it: `send_all(&mut messages)`.
+        ///
+        /// - `Closed`: nobody can receive any more.
+        /// - `Fault`: the first of those given back cannot be sent as it is. All before it were sent.
+        ///
+        /// # Panics
+        ///
+        /// Where the iterator, or a message's `Serialize`, does. Messages that were taken and not yet sent are dropped then.
+        pub fn send_all(&self, messages: impl IntoIterator<Item = $message>) -> Result<usize, $crate::error::SendAllError<$message>>
+        where
+            $message: serde::Serialize,
+        {
+            self.end()
+                .send_all(messages, &self.limits, $crate::transport::Wait::Forever)
+                .map_err(|stopped| stopped.into_error($crate::transport::NotSent::into_send_error))
+        }
+
+        /// Sends as many of these messages as there is room for now. Never waits, but for the iterator.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`send_all`](Self::send_all), and `Full`.
+        pub fn try_send_all(
+            &self,
+            messages: impl IntoIterator<Item = $message>,
+        ) -> Result<usize, $crate::error::SendAllError<$message, $crate::error::TrySendError>>
+        where
+            $message: serde::Serialize,
+        {
+            self.end()
+                .send_all(messages, &self.limits, $crate::transport::Wait::Not)
+                .map_err(|stopped| stopped.into_error($crate::transport::NotSent::into_try_send_error))
+        }
+
+        /// Sends these messages. Waits at most `timeout` while the channel is full; one attempt is made in any case. The time that the iterator
+        /// takes counts and ends nothing.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`send_all`](Self::send_all), and `Timeout`.
+        pub fn send_all_timeout(
+            &self,
+            messages: impl IntoIterator<Item = $message>,
+            timeout: std::time::Duration,
+        ) -> Result<usize, $crate::error::SendAllError<$message, $crate::error::SendTimeoutError>>
+        where
+            $message: serde::Serialize,
+        {
+            self.end()
+                .send_all(messages, &self.limits, $crate::transport::Wait::at_most(timeout))
+                .map_err(|stopped| stopped.into_error($crate::transport::NotSent::into_send_timeout_error))
+        }
+
+        /// Sends these messages. Waits until `deadline` while the channel is full; one attempt is made in any case.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`send_all`](Self::send_all), and `Timeout`.
+        pub fn send_all_deadline(
+            &self,
+            messages: impl IntoIterator<Item = $message>,
+            deadline: std::time::Instant,
+        ) -> Result<usize, $crate::error::SendAllError<$message, $crate::error::SendTimeoutError>>
+        where
+            $message: serde::Serialize,
+        {
+            self.end()
+                .send_all(messages, &self.limits, $crate::transport::Wait::Until(deadline))
+                .map_err(|stopped| stopped.into_error($crate::transport::NotSent::into_send_timeout_error))
+        }
     };
 }
 
@@ -144,6 +238,78 @@ macro_rules! receiving_verbs {
             self.end().receive(&self.limits, $crate::transport::Wait::Until(deadline)).map_err(Into::into)
         }
 
+        /// Receives many messages at once: waits for the first as [`recv`](Self::recv) does, then appends to `messages` what is there, up to
+        /// `max` in all. Returns how many; 0 only for a `max` of 0.
+        ///
+        /// One system call a packet, however many messages are in it, and one that finds nothing where they are fewer than `max`.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`recv`](Self::recv), and `messages` is as it was. A fault behind messages that were received is reported by the next
+        /// receive.
+        pub fn recv_batch(&self, messages: &mut Vec<$message>, max: usize) -> Result<usize, $crate::error::RecvError>
+        where
+            $message: serde::de::DeserializeOwned,
+        {
+            self.end().receive_many(messages, max, &self.limits, $crate::transport::Wait::Forever).map_err(Into::into)
+        }
+
+        /// Receives the messages that are there now, up to `max`. Never waits.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`recv_batch`](Self::recv_batch), and `Empty`.
+        pub fn try_recv_batch(&self, messages: &mut Vec<$message>, max: usize) -> Result<usize, $crate::error::TryRecvError>
+        where
+            $message: serde::de::DeserializeOwned,
+        {
+            self.end().receive_many(messages, max, &self.limits, $crate::transport::Wait::Not).map_err(Into::into)
+        }
+
+        /// Receives many messages at once. Waits at most `timeout` for the first; one attempt is made in any case.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`recv_batch`](Self::recv_batch), and `Timeout`.
+        pub fn recv_batch_timeout(
+            &self,
+            messages: &mut Vec<$message>,
+            max: usize,
+            timeout: std::time::Duration,
+        ) -> Result<usize, $crate::error::RecvTimeoutError>
+        where
+            $message: serde::de::DeserializeOwned,
+        {
+            self.end().receive_many(messages, max, &self.limits, $crate::transport::Wait::at_most(timeout)).map_err(Into::into)
+        }
+
+        /// Receives many messages at once. Waits until `deadline` for the first; one attempt is made in any case.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`recv_batch`](Self::recv_batch), and `Timeout`.
+        pub fn recv_batch_deadline(
+            &self,
+            messages: &mut Vec<$message>,
+            max: usize,
+            deadline: std::time::Instant,
+        ) -> Result<usize, $crate::error::RecvTimeoutError>
+        where
+            $message: serde::de::DeserializeOwned,
+        {
+            self.end().receive_many(messages, max, &self.limits, $crate::transport::Wait::Until(deadline)).map_err(Into::into)
+        }
+
+        /// Whether messages have been received from the kernel, as parts of one packet, and not been taken from this end yet: `try_recv` gives
+        /// one at once, **and the descriptor is not readable for them**. No system call.
+        ///
+        /// While it is so, the end does not become a descriptor or travel in a message, since these would not go with it. It holds a
+        /// receive buffer meanwhile.
+        #[must_use]
+        pub fn has_buffered(&self) -> bool {
+            !self.end().is_empty()
+        }
+
         /// Messages until the channel ends, waiting for each. A fault is an item like any other and ends nothing; one that will not go
         /// away by itself (`Fault::System`: no memory for the receive buffer, say) comes again and again.
         pub fn iter(&self) -> $crate::channel::Iter<'_, $message> {
@@ -159,8 +325,15 @@ macro_rules! receiving_verbs {
 
 pub(super) use {receiving_verbs, sending_verbs};
 
-use crate::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+use super::batch::Stopped;
+use crate::error::{RecvError, RecvTimeoutError, SendAllError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::transport::{NotReceived, NotSent};
+
+impl<T> Stopped<T> {
+    pub(super) fn into_error<E: std::error::Error>(self, why: impl FnOnce(NotSent, ()) -> E) -> SendAllError<T, E> {
+        SendAllError { sent: self.sent, unsent: self.unsent, source: why(self.why, ()) }
+    }
+}
 
 impl NotSent {
     pub(super) fn into_send_error<T>(self, message: T) -> SendError<T> {

@@ -2,8 +2,9 @@
 //!
 //! [`encode`] and [`decode`] are whole: no descriptor and no blob outlives a call that failed, and nothing of one call is seen by
 //! another. What serde's data model cannot carry goes through [`mod@frame`]; what a hostile body could ask for is bounded by
-//! [`mod@decoder`]; the bytes themselves are [`mod@format`]'s. Knows nothing of sockets.
+//! [`mod@decoder`]; the bytes themselves are [`mod@format`]'s. Several values in one packet are [`mod@batch`]'s. Knows nothing of sockets.
 
+pub(crate) mod batch;
 #[cfg(feature = "testing")]
 pub mod bench;
 mod decoder;
@@ -22,8 +23,21 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// Encodes one value. `via` names the channel that the packet is meant for, where that is known.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, limits: &Limits, via: Option<PairId>) -> Result<Packet, SendFault> {
+    let mut body = Buffer::new();
+    let outgoing = encode_into(&mut body, value, limits, via)?;
+    Ok(Packet { body: Body::Own(body), blobs: outgoing.blobs, descriptors: outgoing.descriptors })
+}
+
+/// Encodes one value behind what is in the buffer. After an error anything may follow that.
+#[inline]
+fn encode_into<T: Serialize + ?Sized>(
+    body: &mut Buffer,
+    value: &T,
+    limits: &Limits,
+    via: Option<PairId>,
+) -> Result<frame::Outgoing, SendFault> {
     let frame = frame::Encoding::enter(limits.descriptors(), via);
-    let mut writer = BoundedWriter { body: Buffer::new(), size: 0, limit: limits.max_message };
+    let mut writer = BoundedWriter { body, size: 0, limit: limits.max_message };
     let encoded = format::encode(value, &mut writer);
     let outgoing = frame.finish()?;
     encoded.map_err(|text| SendFault::Encode(EncodeError::Serialize(text)))?;
@@ -32,7 +46,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, limits: &Limits, via: Opt
     if size > limits.max_message {
         return Err(SendFault::TooLarge { size, limit: limits.max_message });
     }
-    Ok(Packet { body: Body::Own(writer.body), blobs: outgoing.blobs, descriptors: outgoing.descriptors })
+    Ok(outgoing)
 }
 
 /// Decodes one value, which must use up the whole packet.
@@ -44,13 +58,13 @@ pub(crate) fn decode<T: DeserializeOwned>(packet: Packet, limits: &Limits) -> Re
 }
 
 /// Writes up to a limit, and from there on only counts, so that the error can tell the size.
-struct BoundedWriter {
-    body: Buffer,
+struct BoundedWriter<'a> {
+    body: &'a mut Buffer,
     size: usize,
     limit: usize,
 }
 
-impl format::Write for BoundedWriter {
+impl format::Write for BoundedWriter<'_> {
     // Inlined into the user's crate: a number is then a store, and not a call of `memcpy`.
     #[inline]
     fn write(&mut self, bytes: &[u8]) {

@@ -49,6 +49,9 @@ pub enum IntoFdError<E> {
     /// The program at its other end has not said hello yet, which only this end can hear: [`Channel::wait_ready`](crate::Channel::wait_ready).
     #[error("the program at the other end has not said hello yet: wait for it (`Channel::wait_ready`)")]
     HelloPending(E),
+    /// It has received messages which nobody has taken from it ([`Receiver::has_buffered`](crate::Receiver::has_buffered)).
+    #[error("it has received messages which were not taken: receive them (`try_recv` until `Empty`) first")]
+    NotEmpty(E),
     /// Clones of it remain, so the descriptor had to be duplicated, and that failed.
     #[error("the descriptor could not be duplicated")]
     Duplicate(E, #[source] io::Error),
@@ -59,7 +62,9 @@ impl<E> IntoFdError<E> {
     #[must_use]
     pub fn into_end(self) -> E {
         match self {
-            IntoFdError::SplitHalf(end) | IntoFdError::HelloPending(end) | IntoFdError::Duplicate(end, _) => end,
+            IntoFdError::SplitHalf(end) | IntoFdError::HelloPending(end) | IntoFdError::NotEmpty(end) | IntoFdError::Duplicate(end, _) => {
+                end
+            }
         }
     }
 }
@@ -69,6 +74,7 @@ impl<E> fmt::Debug for IntoFdError<E> {
         match self {
             IntoFdError::SplitHalf(_) => f.write_str("SplitHalf(..)"),
             IntoFdError::HelloPending(_) => f.write_str("HelloPending(..)"),
+            IntoFdError::NotEmpty(_) => f.write_str("NotEmpty(..)"),
             IntoFdError::Duplicate(_, error) => f.debug_tuple("Duplicate").field(error).finish(),
         }
     }
@@ -79,6 +85,7 @@ impl<E> From<IntoFdError<E>> for io::Error {
         match error {
             IntoFdError::SplitHalf(_) => io::Error::new(ErrorKind::InvalidInput, IntoFdError::SplitHalf(())),
             IntoFdError::HelloPending(_) => io::Error::new(ErrorKind::WouldBlock, IntoFdError::HelloPending(())),
+            IntoFdError::NotEmpty(_) => io::Error::new(ErrorKind::WouldBlock, IntoFdError::NotEmpty(())),
             IntoFdError::Duplicate(_, source) => source,
         }
     }

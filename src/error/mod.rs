@@ -10,7 +10,7 @@ mod panic;
 
 pub use adopt::{AdoptError, AdoptFault, IntoFdError};
 pub use hello::{HelloError, TypeMismatch};
-pub use operation::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+pub use operation::{RecvError, RecvTimeoutError, SendAllError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
 pub(crate) use panic::{LONGEST_PANIC, panic_message, panic_text};
 
@@ -94,6 +94,9 @@ pub enum EncodeError {
     /// The message holds an end on which another program has not said hello yet, which only this end can hear.
     #[error("the program at the other end of a channel has not said hello yet: wait for it (`Channel::wait_ready`) before the end is sent")]
     HelloPending,
+    /// The message holds an end that has received messages which nobody has taken from it ([`Receiver::has_buffered`](crate::Receiver::has_buffered)).
+    #[error("an end that has received messages which were not taken cannot be sent: receive them (`try_recv` until `Empty`) first")]
+    NotEmpty,
     /// A descriptor in the message could not be duplicated.
     #[error("a descriptor of the message could not be duplicated")]
     Descriptor(#[source] io::Error),
@@ -166,7 +169,7 @@ pub enum ProtocolError {
     /// The kind byte.
     #[error("kind {found}, expected {expected}")]
     Kind {
-        /// The kind that can be here: 1, a message, or while programs meet 2 or 3.
+        /// The kind that can be here: 1, a message (where a batch can be too, which is 4), or while programs meet 2 or 3.
         expected: u8,
         /// The kind in the header.
         found: u8,
@@ -207,6 +210,25 @@ pub enum ProtocolError {
         /// Body, blob table and blobs as announced.
         announced: u64,
         /// Bytes that arrived behind the header.
+        found: usize,
+    },
+    /// A batch with descriptors or blobs, each of which would be of one of its messages.
+    #[error("a batch with {descriptors} descriptors and {blobs} blobs, which travel with one message alone")]
+    NotAlone {
+        /// Descriptors that the header announces.
+        descriptors: usize,
+        /// Blobs that the header announces.
+        blobs: usize,
+    },
+    /// A batch without messages.
+    #[error("a batch without messages")]
+    EmptyBatch,
+    /// A message of a batch goes beyond the batch's end. Those in front of it were received.
+    #[error("a message of a batch takes {announced} bytes with its length, {found} are left")]
+    ShortFrame {
+        /// Bytes of the message and of its length.
+        announced: u64,
+        /// Bytes left in the batch.
         found: usize,
     },
     /// A packet of no bytes at all.

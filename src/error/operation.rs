@@ -118,6 +118,31 @@ send_errors! {
     }
 }
 
+/// Why not all of many messages were sent: [`send_all`](crate::Sender::send_all).
+#[derive(thiserror::Error)]
+#[error("{sent} messages were sent, and the next was not")]
+pub struct SendAllError<T, E: std::error::Error + 'static = SendError> {
+    /// How many were sent.
+    pub sent: usize,
+    /// Those that were taken from the iterator and not sent, in order.
+    pub unsent: Vec<T>,
+    /// Why. A fault of a message is that of the first of them.
+    pub source: E,
+}
+
+impl<T, E: std::error::Error> fmt::Debug for SendAllError<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendAllError").field("sent", &self.sent).field("unsent", &self.unsent.len()).field("source", &self.source).finish()
+    }
+}
+
+/// Without the messages, and without how many were sent.
+impl<T, E: std::error::Error + Into<io::Error>> From<SendAllError<T, E>> for io::Error {
+    fn from(error: SendAllError<T, E>) -> io::Error {
+        error.source.into()
+    }
+}
+
 /// The error types of receiving.
 macro_rules! receive_errors {
     ($($(#[$doc:meta])* $name:ident { $($(#[$condition_doc:meta])* $condition:ident: $text:literal, $kind:ident, $is:ident;)? })+) => {$(

@@ -68,6 +68,11 @@ impl Buffer {
         Ok(buffer)
     }
 
+    /// An empty buffer of its own, which leaves the thread its spare one: for what is kept.
+    pub(crate) fn own() -> Buffer {
+        Buffer { bytes: Vec::new(), start: 0 }
+    }
+
     #[inline]
     fn empty(mut bytes: Vec<u8>) -> Buffer {
         let past = bytes.as_ptr().addr() % PAGE;
@@ -99,6 +104,25 @@ impl Buffer {
     #[inline]
     pub(crate) fn truncate(&mut self, len: usize) {
         self.bytes.truncate(self.start.saturating_add(len));
+    }
+
+    /// Writes over bytes that are there.
+    #[inline]
+    pub(crate) fn overwrite(&mut self, at: usize, bytes: &[u8]) {
+        let there = self.bytes.get_mut(self.start.saturating_add(at)..).and_then(|behind| behind.get_mut(..bytes.len()));
+        if let Some(there) = there {
+            there.copy_from_slice(bytes);
+        }
+    }
+
+    /// Takes the first bytes out; what is behind them moves to the front.
+    pub(crate) fn remove_front(&mut self, count: usize) {
+        self.bytes.drain(self.start..self.start.saturating_add(count).min(self.bytes.len()));
+    }
+
+    /// Leaves the first bytes out, and moves nothing.
+    pub(crate) fn skip(&mut self, count: usize) {
+        self.start = self.start.saturating_add(count).min(self.bytes.len());
     }
 
     /// The vector behind it, for a call that appends within the spare capacity.
@@ -184,6 +208,26 @@ mod tests {
             assert_eq!(buffer.as_slice().as_ptr().addr() % PAGE, PAGE_OFFSET);
             assert_eq!((buffer.len(), buffer.as_slice().len()), (1 << 20, 1 << 20));
         }
+    }
+
+    #[test]
+    fn the_front_of_a_buffer_can_be_left_out_and_taken_out() {
+        let mut buffer = Buffer::with_room(1 << 20).unwrap();
+        buffer.extend(b"12345");
+        buffer.overwrite(1, b"xy");
+        assert_eq!(buffer.as_slice(), b"1xy45");
+        buffer.skip(2);
+        assert_eq!((buffer.as_slice(), buffer.len()), (b"y45".as_slice(), 3));
+        buffer.remove_front(1);
+        assert_eq!(buffer.as_slice(), b"45");
+        buffer.truncate(1);
+        buffer.overwrite(1, b"beyond");
+        assert_eq!(buffer.as_slice(), b"4");
+        buffer.skip(7);
+        assert_eq!(buffer.as_slice(), b"");
+        drop(buffer);
+        let again = Buffer::new();
+        assert_eq!((again.as_slice(), again.as_slice().as_ptr().addr() % PAGE), (b"".as_slice(), PAGE_OFFSET));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::handle::{OnDrop, Process};
 use super::panic;
 use super::siblings::Siblings;
-use crate::channel::{End, one_way};
+use crate::channel::{self, End, one_way};
 use crate::error::SystemError;
 use crate::sys::process::{self, ForkPermit};
 use std::io::{self, ErrorKind, Write};
@@ -86,6 +86,7 @@ pub(super) fn fork<T: Termination>(
     let forked = process::fork(permit, || {
         if let Some((siblings, reports)) = inherited.take() {
             drop(reports);
+            channel::forked();
             prepare();
             siblings.close_all();
         }

@@ -2,7 +2,8 @@
 //!
 //! A fork inherits every descriptor. If the second child kept a copy of the parent's end to the first, the first would not learn of the
 //! end when the parent drops it. So the ends inside [`Child`](super::Child) handles are listed, and a new child puts a dead socket in the
-//! place of each: the number stays owned and open, as the handle's copy in the child's memory believes, and nothing is behind it.
+//! place of each: the number stays owned and open, as the handle's copy in the child's memory believes, and nothing is behind it. What the end
+//! has received is dropped too.
 
 use crate::channel::End;
 use crate::sys;
@@ -41,6 +42,7 @@ impl Siblings {
         if let Ok((dead, peer)) = sys::socket::seqpacket_pair() {
             drop(peer);
             for end in ends {
+                end.clear();
                 let _ = sys::fd::replace(end.as_fd(), dead.as_fd());
             }
         }

@@ -2,14 +2,18 @@
 //!
 //! What the kernel's set holds, this list holds too: both change together, under one lock. A key that the kernel told and that is no
 //! longer in the list is of a member that was removed since, and is dropped. The lock is not held while waiting.
+//!
+//! Messages of a batch that an end holds are not in the kernel. Such an end tells of it (`Registry::holds`), and while there is one the timer
+//! stays expired: so every wait, and whoever waits for the set's descriptor, is woken at once, for the same calls as otherwise.
 
 use super::{Ready, Token, Waker};
 use crate::channel::End;
 use crate::error::SystemError;
-use crate::sys::epoll::{Epoll, For, Keys, Watched};
+use crate::sys::epoll::{Epoll, For, Keys, MOST, Watched};
 use crate::sys::{event, poll};
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind};
+use std::ops::Bound;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +57,10 @@ pub(super) struct Members {
 struct List {
     members: HashMap<Token, Member>,
     deadlines: BTreeSet<(Instant, Token)>,
+    /// Ends that hold messages.
+    holding: BTreeSet<Token>,
+    /// The last of them that was reported, so that they take turns.
+    reported: Option<Token>,
 }
 
 #[derive(Debug)]
@@ -141,6 +149,7 @@ impl Members {
         }
         let mut list = self.list();
         let member = list.members.remove(&token);
+        self.set_holding(&mut list, token, false);
         match &member {
             None => return false,
             Some(Member::End { socket, child }) => {
@@ -162,6 +171,16 @@ impl Members {
         true
     }
 
+    /// Notes whether an end holds messages.
+    pub(super) fn holds(&self, token: Token, some: bool) {
+        if self.is_ours() {
+            let mut list = self.list();
+            // It may have been taken out while its end still knew of this.
+            let some = some && list.members.contains_key(&token);
+            self.set_holding(&mut list, token, some);
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         if self.is_ours() { self.list().members.len() } else { 0 }
     }
@@ -170,9 +189,22 @@ impl Members {
         Waker::new(Arc::clone(&self.wakes))
     }
 
-    /// Sets the timer to the next deadline. It is never read: setting it makes it unreadable.
+    fn set_holding(&self, list: &mut List, token: Token, some: bool) {
+        let before = list.holding.is_empty();
+        if some {
+            list.holding.insert(token);
+        } else {
+            list.holding.remove(&token);
+        }
+        if list.holding.is_empty() != before {
+            self.set_timer(list);
+        }
+    }
+
+    /// Sets the timer to the next deadline, or to now where an end holds messages. It is never read: setting it makes it unreadable.
     fn set_timer(&self, list: &List) {
-        let left = list.deadlines.first().map(|(deadline, _)| deadline.saturating_duration_since(Instant::now()));
+        let next = list.deadlines.first().map(|(deadline, _)| deadline.saturating_duration_since(Instant::now()));
+        let left = if list.holding.is_empty() { next } else { Some(Duration::ZERO) };
         // It cannot fail with a time that is none below zero, and a timer of our own.
         let _ = event::set_timer(self.timer.as_fd(), left);
     }
@@ -183,7 +215,13 @@ impl Members {
         let mut ready = Ready::nothing();
         loop {
             let keys = self.epoll.look(matches!(until, Until::Forever)).map_err(SystemError::in_call("epoll_wait"))?;
-            if !keys.is_empty() {
+            if keys.is_empty() {
+                // The timer may have been set this very moment.
+                self.list().report_holding(&mut ready);
+                if !ready.is_empty() {
+                    return Ok(ready);
+                }
+            } else {
                 self.collect(&keys, &mut ready);
                 if !ready.is_empty() || ready.woken() {
                     return Ok(ready);
@@ -231,7 +269,24 @@ impl Members {
                 list.members.remove(&token);
                 ready.push(token);
             }
-            self.set_timer(&list);
+            if list.holding.is_empty() {
+                self.set_timer(&list);
+            }
+        }
+        list.report_holding(ready);
+    }
+}
+
+impl List {
+    /// Ends that hold messages, as many as there is room for beside what the kernel tells, and others the next time.
+    fn report_holding(&mut self, ready: &mut Ready) {
+        let last = self.reported.unwrap_or(Token(0));
+        let (behind, before) = (self.holding.range((Bound::Excluded(last), Bound::Unbounded)), self.holding.range(..=last));
+        for &token in behind.chain(before).take(MOST) {
+            if !ready.contains(token) {
+                ready.push(token);
+            }
+            self.reported = Some(token);
         }
     }
 }

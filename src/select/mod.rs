@@ -120,6 +120,9 @@ impl Select {
         let token = self.members.add_end(end, For::Socket(wanted))?;
         let registry: Weak<Members> = Arc::downgrade(&self.members);
         end.registered().enter(registry, token.0);
+        if !end.is_empty() {
+            self.members.holds(token, true);
+        }
         Ok(token)
     }
 
@@ -230,5 +233,9 @@ const _: () = {
 impl Registry for Members {
     fn forget(&self, token: u64) {
         self.remove(Token(token));
+    }
+
+    fn holds(&self, token: u64, some: bool) {
+        Members::holds(self, Token(token), some);
     }
 }

@@ -6,23 +6,24 @@ use std::fmt;
 use std::iter::Copied;
 use std::slice;
 
-/// The members that are ready, 64 at most: if more are, the next wait reports others first.
+/// The members that are ready, 64 at most, and 64 more that hold messages of a batch: if more are, the next wait reports others first.
 ///
 /// It is empty when the time was over, or when only a [`Waker`](super::Waker) called. Nothing is allocated for it.
 #[derive(Clone)]
 #[must_use = "what is ready is in here"]
 pub struct Ready {
-    tokens: [Token; MOST],
+    /// As many as the kernel tells, and as many that hold messages of which it does not know.
+    tokens: [Token; 2 * MOST],
     count: usize,
     woken: bool,
 }
 
 impl Ready {
     pub(super) fn nothing() -> Ready {
-        Ready { tokens: [Token(0); MOST], count: 0, woken: false }
+        Ready { tokens: [Token(0); 2 * MOST], count: 0, woken: false }
     }
 
-    /// There is room for one token per key that the kernel tells.
+    /// There is room for one token per key that the kernel tells, and as many more.
     pub(super) fn push(&mut self, token: Token) {
         if let Some(free) = self.tokens.get_mut(self.count) {
             *free = token;
@@ -30,8 +31,9 @@ impl Ready {
         }
     }
 
+    /// Whether there are as many as the kernel tells at most.
     pub(super) fn is_full(&self) -> bool {
-        self.count == MOST
+        self.count >= MOST
     }
 
     pub(super) fn set_woken(&mut self) {

@@ -137,7 +137,8 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// A [`RecvError`] as an `io::Error`: `UnexpectedEof` when the other end is closed, `InvalidData` for what is no `T`.
+    /// A [`RecvError`] as an `io::Error`: `UnexpectedEof` when the other end is closed, `InvalidData` for what is no `T`. A batch
+    /// ([`Sender::send_all`](crate::Sender::send_all)) is none: a socket has no place for the rest of it.
     pub fn receive<T: DeserializeOwned>(&mut self) -> io::Result<T> {
         self.obtain(&Limits::default(), Wait::Forever).map_err(|error| match error {
             NotReceived::Fault(fault) => fault.into(),

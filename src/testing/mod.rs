@@ -6,4 +6,4 @@ mod ledger;
 mod peer;
 
 pub use ledger::{FdLedger, Leak};
-pub use peer::{RawPeer, packet};
+pub use peer::{RawPeer, batch_packet, packet};

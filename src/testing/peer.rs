@@ -4,7 +4,7 @@ use crate::channel::{Channel, Hello, Peer, Receiver, Sender};
 use crate::codec::field::Message;
 use crate::error::AdoptError;
 use crate::socket::{Family, Protocol, RawPacket, Socket, SocketType, socketpair};
-use crate::wire::{BLOB_ENTRY, Header, Kind};
+use crate::wire::{BLOB_ENTRY, Header, Kind, batch};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -118,4 +118,13 @@ pub fn packet(body: &[u8], blobs: &[&[u8]], descriptors: u16) -> Vec<u8> {
     table.for_each(|entry| packet.extend_from_slice(&entry));
     blobs.iter().for_each(|blob| packet.extend_from_slice(blob));
     packet
+}
+
+/// The bytes of a well-formed batch: header, and each message behind its length.
+#[must_use]
+pub fn batch_packet(messages: &[&[u8]]) -> Vec<u8> {
+    let frames = messages.iter().flat_map(|message| [batch::length(message.len()).as_slice(), message].concat());
+    let body: Vec<u8> = frames.collect();
+    let header = Header { kind: Kind::Batch, memory: false, descriptors: 0, blobs: 0, body: body.len() as u64 };
+    [header.encode().as_slice(), &body].concat()
 }

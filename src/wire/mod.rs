@@ -1,8 +1,11 @@
 //! The packet header as bytes. `docs/wire-format.md` is the specification; this is its only implementation.
 //!
-//! Knows numbers and bytes: no descriptors, no I/O, no allocation. Every check that needs nothing but the header is here.
+//! Knows numbers and bytes: no descriptors, no I/O, no allocation. Every check that needs nothing but the header is here; what a batch's body
+//! is made of is in [`batch`].
 
 #![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)]
+
+pub(crate) mod batch;
 
 use crate::error::ProtocolError;
 use crate::packet::Packet;
@@ -25,6 +28,8 @@ pub(crate) enum Kind {
     Hello = 2,
     /// The schemas of both message types, where those of two hellos differ.
     Schemas = 3,
+    /// Values, each behind its length.
+    Batch = 4,
 }
 
 /// What stands before the body of every packet.
@@ -50,32 +55,35 @@ impl Header {
         [VERSION, self.kind as u8, f0, f1, d0, d1, b0, b1, l0, l1, l2, l3, l4, l5, l6, l7]
     }
 
-    /// Reads the header of a packet that is to be of this kind.
-    pub(crate) fn decode(bytes: [u8; HEADER], expected: Kind) -> Result<Header, ProtocolError> {
+    /// Reads the header of a packet that is to be of one of these kinds, of which the first is what is expected.
+    #[inline]
+    pub(crate) fn decode(bytes: [u8; HEADER], expected: &[Kind]) -> Result<Header, ProtocolError> {
         let [version, kind, f0, f1, d0, d1, b0, b1, l0, l1, l2, l3, l4, l5, l6, l7] = bytes;
         let flags = u16::from_le_bytes([f0, f1]);
         let blobs = u16::from_le_bytes([b0, b1]);
         if version != VERSION {
             return Err(ProtocolError::Version { expected: VERSION, found: version });
         }
-        if kind != expected as u8 {
-            return Err(ProtocolError::Kind { expected: expected as u8, found: kind });
-        }
+        let Some(kind) = expected.iter().copied().find(|expected| *expected as u8 == kind) else {
+            return Err(ProtocolError::Kind { expected: expected.first().map_or(0, |expected| *expected as u8), found: kind });
+        };
         // A hello is what any two versions of this library understand.
-        let reserved = flags & !(if kind == Kind::Hello as u8 { 0 } else { MEMORY });
+        let reserved = flags & !(if kind == Kind::Hello { 0 } else { MEMORY });
         if reserved != 0 {
             return Err(ProtocolError::Flags { found: reserved });
         }
         if usize::from(blobs) > Packet::MAX_BLOBS {
             return Err(ProtocolError::BlobCount { announced: blobs.into(), limit: Packet::MAX_BLOBS });
         }
-        Ok(Header {
-            kind: expected,
-            memory: flags & MEMORY != 0,
-            descriptors: u16::from_le_bytes([d0, d1]),
-            blobs,
-            body: u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]),
-        })
+        let descriptors = u16::from_le_bytes([d0, d1]);
+        let body = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
+        if kind == Kind::Batch && (descriptors > 0 || blobs > 0) {
+            return Err(ProtocolError::NotAlone { descriptors: descriptors.into(), blobs: blobs.into() });
+        }
+        if kind == Kind::Batch && body == 0 {
+            return Err(ProtocolError::EmptyBatch);
+        }
+        Ok(Header { kind, memory: flags & MEMORY != 0, descriptors, blobs, body })
     }
 
     /// Finds the parts in `payload`, all that is behind the header: the body's length, and each blob's bytes in order.
@@ -141,15 +149,29 @@ mod tests {
         for (position, byte, error) in table {
             let mut bytes = PLAIN.encode();
             bytes[position] = byte;
-            assert_eq!(Header::decode(bytes, Kind::Message), Err(error), "byte {position}");
+            assert_eq!(Header::decode(bytes, &[Kind::Message]), Err(error), "byte {position}");
         }
+    }
+
+    #[test]
+    fn a_batch_is_of_messages_that_travel_with_nothing() {
+        let decode = |descriptors, blobs, body| {
+            let header = Header { kind: Kind::Batch, memory: false, descriptors, blobs, body };
+            Header::decode(header.encode(), &[Kind::Message, Kind::Batch]).map(|found| assert_eq!(found, header))
+        };
+        assert_eq!(decode(0, 0, 4), Ok(()));
+        assert_eq!(decode(2, 0, 4), Err(ProtocolError::NotAlone { descriptors: 2, blobs: 0 }));
+        assert_eq!(decode(0, 3, 0), Err(ProtocolError::NotAlone { descriptors: 0, blobs: 3 }));
+        assert_eq!(decode(0, 0, 0), Err(ProtocolError::EmptyBatch));
+        let header = Header { kind: Kind::Batch, ..PLAIN };
+        assert_eq!(Header::decode(header.encode(), &[Kind::Message]), Err(ProtocolError::Kind { expected: 1, found: 4 }));
     }
 
     #[test]
     fn a_hello_has_no_flags() {
         let hello = |memory| Header { kind: Kind::Hello, memory, ..PLAIN };
-        assert_eq!(Header::decode(hello(true).encode(), Kind::Hello), Err(ProtocolError::Flags { found: 1 }));
-        assert_eq!(Header::decode(hello(false).encode(), Kind::Hello), Ok(hello(false)));
+        assert_eq!(Header::decode(hello(true).encode(), &[Kind::Hello]), Err(ProtocolError::Flags { found: 1 }));
+        assert_eq!(Header::decode(hello(false).encode(), &[Kind::Hello]), Ok(hello(false)));
     }
 
     #[test]
@@ -168,7 +190,7 @@ mod tests {
         #[test]
         fn what_is_encoded_is_found_again(memory: bool, descriptors: u16, body: Vec<u8>, blobs in proptest::collection::vec(any::<Vec<u8>>(), 0..5)) {
             let header = Header { kind: Kind::Schemas, memory, descriptors, blobs: blobs.len() as u16, body: body.len() as u64 };
-            prop_assert_eq!(Header::decode(header.encode(), Kind::Schemas), Ok(header));
+            prop_assert_eq!(Header::decode(header.encode(), &[Kind::Schemas]), Ok(header));
             let table = blobs.iter().flat_map(|blob| (blob.len() as u64).to_le_bytes());
             let payload: Vec<u8> = body.iter().copied().chain(table).chain(blobs.concat()).collect();
             let (length, found) = header.parts(&payload).unwrap();
@@ -178,7 +200,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic_or_find_more_than_there_is(header: [u8; HEADER], payload: Vec<u8>) {
-            if let Ok(header) = Header::decode(header, Kind::Message) {
+            if let Ok(header) = Header::decode(header, &[Kind::Message]) {
                 if let Ok((body, blobs)) = header.parts(&payload) {
                     let found: usize = blobs.map(<[u8]>::len).sum();
                     prop_assert_eq!(body + usize::from(header.blobs) * BLOB_ENTRY + found, payload.len());

@@ -11,6 +11,7 @@ import struct
 
 HEADER = struct.Struct("<BBHHHQ")
 INLINE = 0xFFFFFFFF
+MESSAGE, BATCH = 1, 4
 
 
 class Refused(Exception):
@@ -215,9 +216,11 @@ def parts(packet, descriptors, lost):
     version, kind, flags, count, blobs, body = HEADER.unpack_from(packet)
     for wrong, name in (
         (version != 1, "Version"),
-        (kind != 1, "Kind"),
+        (kind not in (MESSAGE, BATCH), "Kind"),
         (flags != 0, "Flags"),
         (blobs > 64, "BlobCount"),
+        (kind == BATCH and (count > 0 or blobs > 0), "NotAlone"),
+        (kind == BATCH and body == 0, "EmptyBatch"),
         (count != len(descriptors), "DescriptorCount"),
     ):
         if wrong:
@@ -231,6 +234,16 @@ def parts(packet, descriptors, lost):
         raise Refused("ShortBody" if front + sum(lengths) > len(payload) else "LongBody")
     ends = [front + sum(lengths[: index + 1]) for index in range(blobs)]
     return payload[:body], [payload[end - length : end] for end, length in zip(ends, lengths)]
+
+
+def frames(body):
+    """The messages of a batch; what has no end costs the rest."""
+    while body:
+        if len(body) < 4 or U32.struct.unpack_from(body)[0] > len(body) - 4:
+            raise Refused("ShortFrame")
+        end = 4 + U32.struct.unpack_from(body)[0]
+        yield body[4:end]
+        body = body[end:]
 
 
 def send(channel, message_type, value):
@@ -291,22 +304,38 @@ def answer(question):
             return "Opened", True, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
+def reply_to(channel, body, blobs, descriptors):
+    try:
+        incoming = Incoming(body, blobs, descriptors)
+        question = Question.read(incoming)
+        incoming.finish()
+        reply = answer(question)
+        send(channel, Answer, reply)
+        if reply[0] == "Opened":
+            os.close(reply[2])
+    except Refused as refused:
+        refuse(channel, refused, descriptors)
+
+
+def refuse(channel, refused, descriptors):
+    for descriptor in descriptors:
+        os.close(descriptor)
+    send(channel, Answer, ("Refused", str(refused)))
+
+
 def main():
     channel = socket.socket(fileno=0)
     while (received := receive(channel)) is not None:
         packet, descriptors, lost = received
         try:
-            incoming = Incoming(*parts(packet, descriptors, lost), descriptors)
-            question = Question.read(incoming)
-            incoming.finish()
-            reply = answer(question)
-            send(channel, Answer, reply)
-            if reply[0] == "Opened":
-                os.close(reply[2])
+            body, blobs = parts(packet, descriptors, lost)
+            if packet[1] == MESSAGE:
+                reply_to(channel, body, blobs, descriptors)
+            else:
+                for message in frames(body):
+                    reply_to(channel, message, [], [])
         except Refused as refused:
-            for descriptor in descriptors:
-                os.close(descriptor)
-            send(channel, Answer, ("Refused", str(refused)))
+            refuse(channel, refused, descriptors)
 
 
 main()

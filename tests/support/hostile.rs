@@ -23,8 +23,8 @@ pub(crate) fn borrowed(descriptors: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
     descriptors.iter().map(AsFd::as_fd).collect()
 }
 
-/// The specification's checks of a packet before its body, one after the other, as naively as can be (M10 to M20, M45, M46). None of its
-/// descriptors is memory.
+/// The specification's checks of a packet before its body, one after the other, as naively as can be (M10 to M20, M45, M46, M61 to M63 for
+/// the first message of a batch). None of its descriptors is memory.
 pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<ProtocolError> {
     let le = |bytes: &[u8]| bytes.iter().rev().fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
     if packet.is_empty() {
@@ -37,11 +37,15 @@ pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<Protoc
     let blobs = le(&header[6..8]) as usize;
     match header {
         [version, ..] if *version != 1 => return Some(ProtocolError::Version { expected: 1, found: *version }),
-        [_, kind, ..] if *kind != 1 => return Some(ProtocolError::Kind { expected: 1, found: *kind }),
+        [_, kind, ..] if *kind != 1 && *kind != 4 => return Some(ProtocolError::Kind { expected: 1, found: *kind }),
         [_, _, low, high, ..] if *low > 1 || *high > 0 => {
             return Some(ProtocolError::Flags { found: u16::from_le_bytes([*low & 0xfe, *high]) });
         }
         _ if blobs > 64 => return Some(ProtocolError::BlobCount { announced: blobs, limit: 64 }),
+        [_, 4, _, _, low, high, ..] if (*low, *high, blobs) != (0, 0, 0) => {
+            return Some(ProtocolError::NotAlone { descriptors: u16::from_le_bytes([*low, *high]).into(), blobs });
+        }
+        [_, 4, ..] if le(&header[8..16]) == 0 => return Some(ProtocolError::EmptyBatch),
         _ => {}
     }
     let found = payload.len();
@@ -66,8 +70,17 @@ pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<Protoc
     match total.cmp(&(found as u128)) {
         std::cmp::Ordering::Greater => Some(ProtocolError::ShortBody { announced: capped(total), found }),
         std::cmp::Ordering::Less => Some(ProtocolError::LongBody { announced: capped(total), found }),
+        std::cmp::Ordering::Equal if header[1] == 4 => short_frame(payload),
         std::cmp::Ordering::Equal => None,
     }
+}
+
+/// What is wrong with the first message of what is left of a batch.
+pub(crate) fn short_frame(left: &[u8]) -> Option<ProtocolError> {
+    let length = left.get(..4).map_or(0, |length| {
+        u64::from(length[0]) + 256 * u64::from(length[1]) + 65536 * (u64::from(length[2]) + 256 * u64::from(length[3]))
+    });
+    (4 + length > left.len() as u64).then_some(ProtocolError::ShortFrame { announced: 4 + length, found: left.len() })
 }
 
 pub(crate) fn fault<T>(received: Result<T, TryRecvError>) -> Fault {
