@@ -483,23 +483,30 @@ fn a_select_reports_an_end_until_its_batch_is_taken() {
 }
 
 fn a_wait_costs_no_more_while_a_batch_is_there() {
-    let select = Select::new().unwrap();
-    let (_sender, receiver) = holding();
-    let token = select.add(&receiver).unwrap();
+    let numbers_of = |count: usize, receiver: &Receiver<u64>| (0..count).map(|_| receiver.recv().unwrap()).collect::<Vec<_>>();
+    let (sender, receiver) = holding();
     let [calls] = record(
         [&|| {
-            // A fork is refused the parent's.
             let select = Select::new().unwrap();
             let token = select.add(&receiver).unwrap();
             mark();
             (0..100).for_each(|_| assert_eq!(select.wait().unwrap().as_slice(), [token]));
+            assert_eq!(numbers_of(2, &receiver), [2, 3]);
+            sender.send_all([1, 2, 3]).unwrap();
+            assert_eq!(numbers_of(3, &receiver), [1, 2, 3]);
             mark();
         }],
         |_, _| {},
     );
     let calls: Vec<_> = calls.iter().map(|call| call.number).collect();
-    assert_eq!(calls, [libc::SYS_getpid, EPOLL_WAIT].repeat(100));
-    assert_eq!(select.wait().unwrap().as_slice(), [token], "what the fork did is its own affair");
+    let changed = [libc::SYS_getpid, libc::SYS_timerfd_settime];
+    let taken = [&changed[..], &[libc::SYS_sendmsg, libc::SYS_recvmsg], &changed, &changed].concat();
+    assert_eq!(calls, [[libc::SYS_getpid, EPOLL_WAIT].repeat(100), taken].concat());
+    // What a fork does with its copy is its own affair.
+    let select = Select::new().unwrap();
+    let token = select.add(&receiver).unwrap();
+    assert!(support::returns_in_a_fork(|| assert_eq!(numbers_of(2, &receiver), [2, 3])));
+    assert_eq!(select.wait().unwrap().as_slice(), [token]);
 }
 
 fn ends_with_batches_take_turns() {

@@ -149,7 +149,8 @@ impl<S, R> fmt::Debug for Channel<S, R> {
 
 /// For waiting on more than one thing, in a [`Select`](crate::select::Select) or in any other poller: poll it **for reading, then call
 /// [`try_recv`](Channel::try_recv) until it says `Empty`** (or `Closed`) before polling again. Readable may be less than a message, and a
-/// hang-up is no reason to stop before `Closed`. Take it out of an `epoll` before it goes. `docs/readiness.md` has the
+/// hang-up is no reason to stop before `Closed`; messages that [it holds already](Channel::has_buffered) are not seen by a poller. Take it out of an
+/// `epoll` before it goes. `docs/readiness.md` has the
 /// whole contract; poll it for writing as a [`Sender`].
 impl<S, R> AsFd for Channel<S, R> {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -74,7 +74,8 @@ impl<T> fmt::Debug for Receiver<T> {
 
 /// For waiting on more than one thing, in a [`Select`](crate::select::Select) or in any other poller: poll it **for reading, then call
 /// [`try_recv`](Receiver::try_recv) until it says `Empty`** (or `Closed`) before polling again. Readable may be less than a message, and a
-/// hang-up is no reason to stop before `Closed`. Take it out of an `epoll` before it goes. `docs/readiness.md` has the whole contract.
+/// hang-up is no reason to stop before `Closed`; messages that [it holds already](Receiver::has_buffered) are not seen by a poller. Take it out of an
+/// `epoll` before it goes. `docs/readiness.md` has the whole contract.
 impl<T> AsFd for Receiver<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end().as_fd()
