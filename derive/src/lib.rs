@@ -109,7 +109,8 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// What is made is as visible as the trait. `///` of the trait and of its methods is passed on to all that is made of them.
+/// What is made is as visible as the trait. `///` of the trait and of its methods is passed on to all that is made of them, and so is that of
+/// an argument where calls are declared as below.
 ///
 /// An enum of calls gives the same, for those who would rather declare the messages; of this one, `trait Store` above:
 ///

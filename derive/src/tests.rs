@@ -125,6 +125,26 @@ fn an_enum_of_calls_gives_the_same_as_its_trait() {
 }
 
 #[test]
+fn an_argument_of_a_call_keeps_its_own_words() {
+    let calls = quote! {
+        enum StoreRequest {
+            #[reply(u64)]
+            Get {
+                /// What it is kept under.
+                key: String,
+                version: u32,
+            },
+        }
+    };
+    let expansion = crate::protocol::protocol(TokenStream::new(), calls);
+    let text = prettyplease::unparse(&parse_quote!(#expansion));
+    assert!(
+        text.contains("    Get {\n        /// What it is kept under.\n        key: String,\n        /// The argument `version`.\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_refused_method_is_left_out_of_its_protocol() {
     let declared = quote! {
         trait Pair {

@@ -6,7 +6,7 @@ use proc_macro2::Ident;
 use syn::spanned::Spanned;
 use syn::{Fields, Type, Variant};
 
-use super::parse::Signature;
+use super::parse::{Argument, Signature};
 use crate::parse::Errors;
 use crate::rename::{pascal, snake};
 
@@ -54,7 +54,11 @@ pub(crate) fn method_of(variant: Variant, errors: &mut Errors) -> Option<Signatu
                 ident
             },
         ),
-        arguments: variant.fields.into_iter().filter_map(|field| Some((field.ident?, field.ty))).collect(),
+        arguments: variant
+            .fields
+            .into_iter()
+            .filter_map(|field| Some(Argument { docs: field.attrs, ident: field.ident?, ty: field.ty }))
+            .collect(),
         returns,
     })
 }

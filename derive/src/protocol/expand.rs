@@ -7,7 +7,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::Attribute;
 
-use super::model::{Argument, Kind, Method, Protocol};
+use super::model::{Kind, Method, Protocol};
+use super::parse::Argument;
 
 /// All items.
 pub(crate) fn expand(protocol: &Protocol) -> TokenStream {
@@ -163,7 +164,7 @@ fn arm(method: &Method, names: &Names) -> TokenStream {
 
 /// The messages of both directions.
 fn enums(protocol: &Protocol, names: &Names) -> TokenStream {
-    let Protocol { vis, ident, options, methods, allowed, .. } = protocol;
+    let Protocol { vis, ident, options, docs, methods, allowed, .. } = protocol;
     let Names { request, reply, service, .. } = names;
     let private = &options.private;
     let root = options.root.as_ref().map(|root| quote!(#[message(crate = #root)]));
@@ -176,8 +177,9 @@ fn enums(protocol: &Protocol, names: &Names) -> TokenStream {
     let requests = methods.iter().map(|method| {
         let Method { variant, name, docs, .. } = method;
         let fields = method.arguments.iter().map(|argument| {
-            let (ident, ty) = (&argument.ident, &argument.ty);
-            let doc = documented(&format!("The argument `{ident}`."), &[], &[]);
+            let Argument { docs: own, ident, ty } = argument;
+            let ours = if own.is_empty() { format!("The argument `{ident}`.") } else { String::new() };
+            let doc = documented(&ours, own, &[]);
             quote!(#doc #ident: #ty)
         });
         let fields = if method.arguments.is_empty() { quote!() } else { quote!({ #(#fields),* }) };
@@ -189,9 +191,9 @@ fn enums(protocol: &Protocol, names: &Names) -> TokenStream {
         }
     });
     let replies = methods.iter().filter(|method| !matches!(method.kind, Kind::OneWay)).map(|method| {
-        let Method { variant, name, .. } = method;
+        let Method { variant, name, docs, .. } = method;
         let value = method.returns.as_ref().map(|ty| quote!((#ty)));
-        let doc = documented(&format!("What [`{name}`]({service}::{name}) answers."), &[], &[]);
+        let doc = documented(&format!("What [`{name}`]({service}::{name}) answers."), docs, &[]);
         quote! {
             #doc
             #[serde(rename = #name)]
@@ -199,7 +201,7 @@ fn enums(protocol: &Protocol, names: &Names) -> TokenStream {
         }
     });
     let [asked, answered] =
-        ["calls", "answers"].map(|what| documented(&format!("All {what} of the protocol [`{ident}`], as they travel."), &[], &[]));
+        ["calls", "answers"].map(|what| documented(&format!("All {what} of the protocol [`{ident}`], as they travel."), docs, &[]));
     quote! {
         #asked
         #attributes
@@ -388,7 +390,7 @@ fn handler(protocol: &Protocol, method: &Method, names: &Names) -> TokenStream {
 /// The arguments with their types.
 fn parameters(method: &Method) -> Vec<TokenStream> {
     let parameter = |argument: &Argument| {
-        let Argument { ident, ty } = argument;
+        let Argument { ident, ty, .. } = argument;
         quote!(#ident: #ty)
     };
     method.arguments.iter().map(parameter).collect()

@@ -11,7 +11,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Generics, LitStr, Meta, Path, PathArguments, PathSegment, Token, Type, Visibility, parse_quote};
 
 use super::calls::method_of;
-use super::parse::{Declaration, Item, signature};
+use super::parse::{Argument, Declaration, Item, signature};
 use crate::parse::Errors;
 use crate::rename::pascal;
 
@@ -56,12 +56,6 @@ pub(crate) struct Method {
     pub(crate) kind: Kind,
     pub(crate) oneway: Option<Span>,
     pub(crate) later: Option<Span>,
-}
-
-/// One argument.
-pub(crate) struct Argument {
-    pub(crate) ident: Ident,
-    pub(crate) ty: Type,
 }
 
 /// How a method is answered.
@@ -142,7 +136,7 @@ impl Method {
             variant,
             docs,
             strange: others.into_iter().filter(|attr| !bare(attr)).collect(),
-            arguments: signature.arguments.into_iter().map(|(ident, ty)| Argument { ident, ty }).collect(),
+            arguments: signature.arguments,
             returns: signature.returns.filter(|ty| !matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())),
             kind,
             oneway,

@@ -98,8 +98,16 @@ fn cut(tokens: TokenStream) -> Vec<TokenStream> {
 pub(crate) struct Signature {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) ident: Ident,
-    pub(crate) arguments: Vec<(Ident, Type)>,
+    pub(crate) arguments: Vec<Argument>,
     pub(crate) returns: Option<Type>,
+}
+
+/// One argument.
+pub(crate) struct Argument {
+    /// Only a field of an enum of calls can have some.
+    pub(crate) docs: Vec<Attribute>,
+    pub(crate) ident: Ident,
+    pub(crate) ty: Type,
 }
 
 /// A method, unless it is something that no method of a protocol is.
@@ -170,7 +178,7 @@ fn qualifier(input: ParseStream<'_>) -> Option<(Ident, &'static str)> {
     Some((word, reason))
 }
 
-fn parse_arguments(input: ParseStream<'_>, refuse: &mut dyn FnMut(Span, &'static str)) -> syn::Result<Vec<(Ident, Type)>> {
+fn parse_arguments(input: ParseStream<'_>, refuse: &mut dyn FnMut(Span, &'static str)) -> syn::Result<Vec<Argument>> {
     let mut arguments = Vec::new();
     while !input.is_empty() {
         for attr in input.call(Attribute::parse_outer)? {
@@ -182,7 +190,7 @@ fn parse_arguments(input: ParseStream<'_>, refuse: &mut dyn FnMut(Span, &'static
         } else if input.peek(syn::Ident::peek_any) && input.peek2(Token![:]) && !input.peek(Token![_]) {
             let name = input.call(Ident::parse_any)?;
             input.parse::<Token![:]>()?;
-            arguments.push((name, input.parse()?));
+            arguments.push(Argument { docs: Vec::new(), ident: name, ty: input.parse()? });
         } else {
             refuse(input.span(), "an argument is a name and a type, for it is a field of the message; take it apart in the service");
             skip_argument(input)?;

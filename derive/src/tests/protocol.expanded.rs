@@ -104,6 +104,8 @@ impl Store {
     }
 }
 /// All calls of the protocol [`Store`], as they travel.
+///
+/// Where values are kept.
 #[derive(Debug, ::breezeway::__private::DeriveMessage)]
 pub enum StoreRequest {
     /// A call of [`get`](StoreService::get).
@@ -143,9 +145,13 @@ pub enum StoreRequest {
     },
 }
 /// All answers of the protocol [`Store`], as they travel.
+///
+/// Where values are kept.
 #[derive(Debug, ::breezeway::__private::DeriveMessage)]
 pub enum StoreReply {
     /// What [`get`](StoreService::get) answers.
+    ///
+    /// What is kept under a key.
     #[serde(rename = "get")]
     Get(Option<Bytes>),
     /// What [`open`](StoreService::open) answers.
