@@ -48,7 +48,10 @@ macro_rules! message {
                 match self {
                     $name::Ping => Ok(None),
                     $name::Request { id, name, tags, body } => $crate::message::check(size, *id, name, tags, body).map(Some),
-                    $name::Reply { id, result } => Err(format!("a reply to {id} of {:?} bytes, which nobody sends", result.as_ref().map(|body| body.len())).into()),
+                    $name::Reply { id, result } => {
+                        let length = result.as_ref().map(|body| body.len());
+                        Err(format!("a reply to {id} of {length:?} bytes, which nobody sends").into())
+                    }
                 }
             }
         }

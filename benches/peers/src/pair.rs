@@ -228,7 +228,7 @@ fn ends(link: Link) -> Result<(Ends, Ends)> {
 fn start(contestant: &Contestant, place: Place<'_>, near: bool, (input, output): Ends) -> Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(arguments(contestant.name, place, near));
-    // It is silent but for what goes wrong, and what libraries print of that is said by `Failed` too.
+    // Its standard error is this process's: nothing is printed there but what goes wrong.
     Ok(command.stdin(input).stdout(output).spawn()?)
 }
 

@@ -58,7 +58,7 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, (work,
         .margin(12)
         .x_label_area_size(32)
         .y_label_area_size(64)
-        .build_cartesian_2d(ends(|point| point.0).log_scale(), ends(|point| point.1).log_scale())?;
+        .build_cartesian_2d(ends(|point| point.0).log_scale().base(4.0), ends(|point| point.1).log_scale())?;
     let show = if work == Work::RoundTrip { report::time } else { report::rate };
     chart
         .configure_mesh()
@@ -66,7 +66,7 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, (work,
         .x_label_formatter(&|size| report::bytes(*size as usize))
         .y_label_formatter(&|value| show(*value))
         .draw()?;
-    for (index, (name, points)) in lines.iter().enumerate() {
+    for (index, (name, points)) in lines.iter().enumerate().filter(|(_, (_, points))| !points.is_empty()) {
         // The project's own are drawn thicker, to be found.
         let width = if name.starts_with("breezeway") { 3 } else { 1 };
         let style = Palette99::pick(index).stroke_width(width);

@@ -104,7 +104,7 @@ fn table(contestants: &[Contestant], rows: &[&Row], cell: impl Fn(&Numbers) -> S
 }
 
 fn spread(spread: &Spread, show: fn(f64) -> String) -> String {
-    format!("**{}** ({}–{})", show(spread.median), show(spread.low), show(spread.high))
+    format!("{} ({}–{})", show(spread.median), show(spread.low), show(spread.high))
 }
 
 /// Nanoseconds in a unit that fits.

@@ -1,4 +1,4 @@
-//! This project, with a `Vec<u8>` in a derived message: <../../../../README.md>.
+//! This project, with a `Vec<u8>` in a derived message, as its README.md has it.
 
 use super::{Contestant, any};
 use crate::Result;

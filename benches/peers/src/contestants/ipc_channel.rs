@@ -1,4 +1,5 @@
-//! ipc-channel: <https://docs.rs/ipc-channel/0.23.1>. `serde_bytes` is what its issue threads and users take for bytes.
+//! ipc-channel: <https://docs.rs/ipc-channel/0.23.1>. Its messages are serde's, for which `serde_bytes` makes bytes of
+//! what would else be a sequence of numbers (<https://docs.rs/serde_bytes>).
 
 use super::{Contestant, any};
 use crate::Result;
