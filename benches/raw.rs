@@ -193,6 +193,13 @@ impl Drop for Memory {
     }
 }
 
+impl From<OwnedFd> for Socket {
+    /// One end of a pair that somebody else has made.
+    fn from(fd: OwnedFd) -> Socket {
+        Socket(fd)
+    }
+}
+
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

@@ -113,6 +113,8 @@ mod pages {
     mod schema {}
     #[doc = include_str!("../docs/performance.md")]
     mod performance {}
+    #[doc = include_str!("../docs/peers.md")]
+    mod peers {}
     #[doc = include_str!("../docs/processes.md")]
     mod processes {}
     #[doc = include_str!("../docs/readiness.md")]
