@@ -29,6 +29,7 @@ trials!(
     a_loop_in_a_fork_serves_what_was_added_before,
     who_floods_gets_one_turn_among_others,
     who_floods_gets_one_turn_among_others_with_threads,
+    who_floods_a_handler_that_reads_ahead_gets_one_turn_among_others,
     sixty_four_clients_of_which_four_are_hostile,
     sixty_four_clients_of_which_four_are_hostile_with_threads,
     a_client_that_does_not_read_is_answered_when_it_does,
@@ -47,6 +48,9 @@ trait Store {
     fn who() -> u64;
     #[oneway]
     fn note(line: u64);
+    /// Reads ahead.
+    #[oneway]
+    fn look();
     #[later]
     fn keep(file: File) -> File;
     /// One more client, brought by another.
@@ -84,6 +88,11 @@ impl StoreService for Mine {
     }
 
     fn note(&self, call: &Call<'_>, _: u64) {
+        self.handled.lock().unwrap().push(call.client());
+    }
+
+    fn look(&self, call: &Call<'_>) {
+        assert!(call.is_wanted());
         self.handled.lock().unwrap().push(call.client());
     }
 
@@ -370,14 +379,14 @@ fn a_loop_in_a_fork_serves_what_was_added_before() {
     assert!(all.iter().all(|client| client.echo(1).unwrap_err().is_closed()));
 }
 
-fn flood(threads: usize, most: usize) {
+fn flood(threads: usize, most: usize, with: fn() -> StoreRequest) {
     let mine = Arc::new(Mine::default());
     let (clients, arrivals) = protocol::clients();
     let mut flooding = Vec::new();
     for _ in 0..2 {
         let (client, end) = raw();
         clients.add(end).unwrap();
-        while client.try_send(RawRequest::OneWay { request: StoreRequest::Note { line: 1 } }).is_ok() {}
+        while client.try_send(RawRequest::OneWay { request: with() }).is_ok() {}
         flooding.push(client);
     }
     let (honest, end) = raw();
@@ -407,12 +416,16 @@ fn flood(threads: usize, most: usize) {
 }
 
 fn who_floods_gets_one_turn_among_others() {
-    flood(1, 2);
+    flood(1, 2, || StoreRequest::Note { line: 1 });
 }
 
 fn who_floods_gets_one_turn_among_others_with_threads() {
     // What each may have read ahead, and have begun.
-    flood(3, 2 * (16 + 3));
+    flood(3, 2 * (16 + 3), || StoreRequest::Note { line: 1 });
+}
+
+fn who_floods_a_handler_that_reads_ahead_gets_one_turn_among_others() {
+    flood(1, 2, || StoreRequest::Look);
 }
 
 fn hostile(threads: usize) {
