@@ -62,8 +62,9 @@ impl<P: Protocol, S> Server<P, S> {
         self
     }
 
-    /// Has the service told of every client that is gone, in the thread that serves: it has closed its end, or the service has stopped, or a system call
-    /// failed, and with it the client's channel. Nothing of that client is begun afterwards.
+    /// Has the service told of every client that is gone, in the thread that serves: it has closed its end, or the service has stopped, or a
+    /// system call failed, and with it the client's channel. Nothing of that client is read afterwards; what [`threads`](Server::threads) have
+    /// taken of it they may still be handling.
     pub fn on_gone(mut self, gone: fn(&S, ClientId, Result<(), &SystemError>)) -> Server<P, S> {
         self.gone = gone;
         self

@@ -101,6 +101,11 @@ impl<P: Protocol> Serving<P> {
         }
     }
 
+    /// How many connections have something to handle.
+    pub(super) fn scheduled_count(&self) -> usize {
+        self.lock().scheduled.len()
+    }
+
     /// The connection whose turn it is, if there is one.
     pub(super) fn scheduled(&self) -> Option<Arc<Connection<P>>> {
         self.lock().scheduled.pop_front()

@@ -1,7 +1,7 @@
 //! The loop of a service: its clients take turns, at being read from and at being handled.
 //!
-//! In each round it reads one message of every client that has sent some, and then handles what was read, one call of each client after
-//! another. So one that floods keeps nobody waiting for more than what it may have read ahead. **It never waits for one client where
+//! In each round it reads one message of every client that has sent some, and then handles one of every client that it has read some of.
+//! So one that floods keeps nobody waiting for more than one of its messages. **It never waits for one client where
 //! there are others**: answers for which there is no room are waited for as messages are. Layer below: [`connection`](super::connection).
 
 use super::Protocol;
@@ -69,7 +69,9 @@ impl<'a, P: Protocol> Turns<'a, P> {
             let give_up = self.hear();
             self.touched.iter().filter_map(|client| self.members.get(client)).for_each(|member| member.connection.flush());
             if !self.rules.threaded {
-                while let Some(connection) = self.serving.scheduled() {
+                // Not until there is nothing: a handler may read ahead, and what it reads waits for the next round.
+                for _ in 0..self.serving.scheduled_count() {
+                    let Some(connection) = self.serving.scheduled() else { break };
                     if let Some(call) = connection.next() {
                         guarded(&connection, call, &mut *handle);
                     }
@@ -107,6 +109,10 @@ impl<'a, P: Protocol> Turns<'a, P> {
 
     /// Waits until something can go on, and does it.
     fn wait(&mut self, give_up: Option<Instant>) -> Result<(), SystemError> {
+        let busy = !self.rules.threaded && self.serving.scheduled_count() > 0;
+        if busy && self.rules.alone {
+            return Ok(());
+        }
         if let Some(client) = self.idle() {
             self.touched.splice(.., [client]);
             self.act(client, |connection| connection.read(give_up.map_or(Wait::Forever, Wait::Until)));
@@ -123,6 +129,7 @@ impl<'a, P: Protocol> Turns<'a, P> {
         }
         let select = self.serving.select()?;
         let ready = match give_up {
+            _ if busy => select.try_wait()?,
             None => select.wait()?,
             Some(give_up) => select.wait_deadline(give_up)?,
         };
