@@ -41,6 +41,9 @@ pub(super) fn send(
     send_parts(socket, &[IoSlice::new(&header)], all.split_at(descriptors.len() + 1).0, wait)
 }
 
+/// How often sealing is tried again. Chosen: three seconds.
+const SEALINGS: u32 = 20;
+
 /// Memory that holds the parts, one behind the other, for good.
 fn filled(parts: &mut [IoSlice<'_>]) -> Result<File, SendFault> {
     let size = parts.iter().map(|part| part.len()).sum();
@@ -52,8 +55,14 @@ fn filled(parts: &mut [IoSlice<'_>]) -> Result<File, SendFault> {
     }
     let memory = memory::create().map_err(failed("memfd_create"))?;
     memory::write(&memory, parts).map_err(failed("writev"))?;
-    memory::seal(memory.as_fd()).map_err(failed("fcntl"))?;
-    Ok(memory)
+    // The kernel waits 150 ms for whoever has a page of it in hand (memory compaction, say), and then says `EBUSY`: seen once, Linux 6.18.
+    let mut left = SEALINGS;
+    loop {
+        match memory::seal(memory.as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && left > 0 => left -= 1,
+            sealed => break sealed.map(|()| memory).map_err(failed("fcntl")),
+        }
+    }
 }
 
 /// Maps the memory that came with a packet, and finds the body and the blobs in it.

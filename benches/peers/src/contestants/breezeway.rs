@@ -6,9 +6,10 @@ use crate::meeting::{Link, Meeting};
 use crate::message::message;
 use crate::side::{Carry, Side, Typed};
 use breezeway::process::CommandExt;
-use breezeway::{Channel, Message};
+use breezeway::{Channel, Message, Waiting};
 use std::ops::Deref;
 use std::process::Command;
+use std::time::Duration;
 
 message!(
     #[derive(Clone, Message)]
@@ -18,8 +19,26 @@ message!(
 
 /// Between two processes that are not each other's children.
 pub(crate) fn contestant() -> Contestant {
-    let build = |meeting: &Meeting| side(Box::new(Channel::try_from(meeting.socket()?)?), meeting);
-    Contestant { name: "breezeway", how: "bincode; blocks", package: Some("breezeway"), link: Link::Packets, build, unfit: any }
+    waiting("breezeway", "bincode; blocks", |meeting| between(meeting, Waiting::Block))
+}
+
+/// The same, awake for as long as that pays.
+pub(crate) fn adaptive() -> Contestant {
+    waiting("breezeway, `Adaptive`", "bincode; awake for up to 50 µs as long as that pays", |meeting| between(meeting, Waiting::Adaptive))
+}
+
+/// The same, awake until a message comes, or a turn is over.
+pub(crate) fn spin() -> Contestant {
+    const AWAKE: Duration = Duration::from_millis(1);
+    waiting("breezeway, `Spin`", "bincode; awake for up to 1 ms", |meeting| between(meeting, Waiting::Spin(AWAKE)))
+}
+
+fn waiting(name: &'static str, how: &'static str, build: fn(&Meeting) -> Result<Box<dyn Side>>) -> Contestant {
+    Contestant { name, how, package: Some("breezeway"), link: Link::Packets, build, unfit: any }
+}
+
+fn between(meeting: &Meeting, waiting: Waiting) -> Result<Box<dyn Side>> {
+    side(Box::new(Channel::try_from(meeting.socket()?)?.with_waiting(waiting)), meeting)
 }
 
 /// Between a program and the one that it has started, whose end it notices too.

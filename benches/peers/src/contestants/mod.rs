@@ -49,6 +49,8 @@ pub(crate) fn all() -> Vec<Contestant> {
     vec![
         floor::contestant(),
         breezeway::contestant(),
+        breezeway::adaptive(),
+        breezeway::spin(),
         breezeway::child(),
         ipc_channel::contestant(),
         unix_ipc::contestant(),
