@@ -20,7 +20,6 @@ mod meeting;
 mod message;
 mod pair;
 mod plot;
-#[allow(dead_code, reason = "the sockets are made, and passed on, by `pair.rs`")]
 #[path = "../../raw.rs"]
 mod raw;
 mod report;
