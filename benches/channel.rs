@@ -546,6 +546,10 @@ impl Options {
             self.compare("one_way_batch", two.mode, T::SIZE, T::BODY, || one_way::<T>(Way::Batch, two))?;
             self.compare("one_way_buffered", two.mode, T::SIZE, T::BODY, || one_way::<T>(Way::Buffered, two))?;
         }
+        self.decode::<T>()
+    }
+
+    fn decode<T: Load>(&self) -> Result<()> {
         self.compare("decode", "bincode", T::SIZE, T::BODY, decoding::<T>)
     }
 
@@ -597,6 +601,7 @@ fn main() -> Result<()> {
     options.sized::<KIB>()?;
     options.sized::<{ 16 * KIB }>()?;
     options.sized::<{ 64 * KIB }>()?;
+    options.decode::<InVec<{ 64 * KIB }>>()?;
     options.sized::<{ 256 * KIB }>()?;
     options.sized::<MIB>()?;
     options.sized::<{ 4 * MIB }>()?;

@@ -34,18 +34,18 @@ pub(super) fn send(
             Room::Never => return Err(NotSent::Closed),
         }
     }
-    let memory = filled(payload)?;
+    let memory = filled(payload, wait)?;
     let mut all = [memory.as_fd(); SCM_MAX_FD];
     all.iter_mut().zip(descriptors).for_each(|(slot, descriptor)| *slot = descriptor.as_fd());
     let header = Header { memory: true, ..header }.encode();
     send_parts(socket, &[IoSlice::new(&header)], all.split_at(descriptors.len() + 1).0, wait)
 }
 
-/// How often sealing is tried again. Chosen: three seconds.
+/// How often sealing is tried again, if there is time. Chosen: three seconds.
 const SEALINGS: u32 = 20;
 
 /// Memory that holds the parts, one behind the other, for good.
-fn filled(parts: &mut [IoSlice<'_>]) -> Result<File, SendFault> {
+fn filled(parts: &mut [IoSlice<'_>], wait: Wait) -> Result<File, SendFault> {
     let size = parts.iter().map(|part| part.len()).sum();
     let failed = |call| move |source| SendFault::Memory { size, source: SystemError { call, source } };
     // Looked at first, because the kernel kills a process that writes beyond it.
@@ -59,7 +59,7 @@ fn filled(parts: &mut [IoSlice<'_>]) -> Result<File, SendFault> {
     let mut left = SEALINGS;
     loop {
         match memory::seal(memory.as_fd()) {
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && left > 0 => left -= 1,
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && left > 0 && !wait.is_over() => left -= 1,
             sealed => break sealed.map(|()| memory).map_err(failed("fcntl")),
         }
     }
