@@ -25,8 +25,11 @@ pub struct Limits {
     /// What fits in no packet (about 4 MiB; 208 KiB on older kernels) travels in sealed memory, which the receiver maps. For packets, a
     /// receiving thread reserves this much address space, up to 4 MiB, and touches only what messages fill.
     pub max_message: usize,
-    /// Descriptors in one message. Default: 253, the kernel's own limit for one packet (`SCM_MAX_FD`); more counts as 253.
-    /// Beside a message that fits in no packet there is room for 252, because its memory is one.
+    /// Descriptors in one message. Default: 253, the kernel's own limit for one packet (`SCM_MAX_FD`); more than 65,535 counts as 65,535,
+    /// which is what a header can count.
+    ///
+    /// More than a packet has room for (253, or 252 beside a message that fits in no packet) travel in a socket that it carries. While a
+    /// message is sent, the sender holds two descriptors for each that it carries.
     pub max_descriptors: usize,
     /// Levels of nesting in one received message: structs, enums, sequences, maps and options within each other. Default: 128, chosen, not tuned.
     pub max_depth: usize,
@@ -53,16 +56,17 @@ impl Limits {
         self
     }
 
-    /// Sets the descriptors in one message; more than 253 counts as 253.
+    /// Sets the descriptors in one message; more than 65,535 counts as 65,535.
     #[must_use]
     pub const fn max_descriptors(mut self, count: usize) -> Limits {
         self.max_descriptors = count;
         self
     }
 
-    /// Descriptors in one message, as the kernel allows.
+    /// Descriptors in one message, as a header can count.
     pub(crate) const fn descriptors(&self) -> usize {
-        if self.max_descriptors < SCM_MAX_FD { self.max_descriptors } else { SCM_MAX_FD }
+        const MOST: usize = u16::MAX as usize;
+        if self.max_descriptors < MOST { self.max_descriptors } else { MOST }
     }
 
     /// Sets the levels of nesting in one received message.

@@ -1,16 +1,18 @@
 //! Packets to the kernel and back: [`Packet`] ⇄ one `sendmsg`, one `recvmsg`.
 //!
-//! What fits in no packet travels in memory that the packet carries ([`mod@memory`]).
+//! What fits in no packet travels in memory that the packet carries ([`mod@memory`]), and more descriptors than it has room for in a socket
+//! ([`nested`]).
 //! Waiting is one operation tried in three ways: not at all, for ever (the same call without `MSG_DONTWAIT`: one system call), or until
 //! a moment (tried, then `poll`). `O_NONBLOCK` is never touched; where somebody else has set it, `EAGAIN` leads to `poll`. What is left
 //! in the socket when its peer goes is received before the end is reported. Knows no types.
 
 mod memory;
+mod nested;
 
 use crate::error::{Fault, ProtocolError, SendFault, SystemError};
 use crate::limits::Limits;
 use crate::packet::{Body, Buffer, List, Packet};
-use crate::sys::message::{self, Arrival, Block};
+use crate::sys::message::{self, Arrival, Block, SCM_MAX_FD};
 use crate::sys::{fd, poll, socket, stack};
 use crate::wire::{BLOB_ENTRY, HEADER, Header, Kind};
 use bytes::Bytes;
@@ -132,7 +134,7 @@ pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Resul
 
 /// The same for a packet of any kind that has nothing but a body.
 pub(crate) fn send_body(kind: Kind, socket: BorrowedFd<'_>, body: &[u8], wait: Wait) -> Result<(), NotSent> {
-    let header = Header { kind, memory: false, descriptors: 0, blobs: 0, body: body.len() as u64 };
+    let header = Header { kind, memory: false, nested: false, descriptors: 0, blobs: 0, body: body.len() as u64 };
     send_whole(socket, header, &mut [IoSlice::new(&header.encode()), IoSlice::new(body)], &[], wait)
 }
 
@@ -140,11 +142,13 @@ pub(crate) fn send_body(kind: Kind, socket: BorrowedFd<'_>, body: &[u8], wait: W
 pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Result<(), NotSent> {
     let body = packet.body.as_slice();
     let (descriptors, blobs) = (count(packet.descriptors.len()), count(packet.blobs.len()));
-    let header = Header { kind, memory: false, descriptors, blobs, body: body.len() as u64 };
+    let nested = if packet.descriptors.len() > SCM_MAX_FD { Some(nested::packed(socket, &packet.descriptors, wait)?) } else { None };
+    let carried = if nested.is_some() { nested.as_slice() } else { &packet.descriptors };
+    let header = Header { kind, memory: false, nested: nested.is_some(), descriptors, blobs, body: body.len() as u64 };
     let bytes = header.encode();
     let (head, body) = (IoSlice::new(&bytes), IoSlice::new(body));
     if packet.blobs.is_empty() {
-        return send_whole(socket, header, &mut [head, body], &packet.descriptors, wait);
+        return send_whole(socket, header, &mut [head, body], carried, wait);
     }
     let mut table = [0; Packet::MAX_BLOBS * BLOB_ENTRY];
     for (entry, blob) in table.chunks_exact_mut(BLOB_ENTRY).zip(packet.blobs.iter()) {
@@ -155,7 +159,7 @@ pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, wai
     let filled =
         parts.iter_mut().zip([head, body, IoSlice::new(table)].into_iter().chain(packet.blobs.iter().map(|blob| IoSlice::new(blob))));
     let filled = filled.map(|(slot, part)| *slot = part).count();
-    send_whole(socket, header, parts.split_at_mut(filled).0, &packet.descriptors, wait)
+    send_whole(socket, header, parts.split_at_mut(filled).0, carried, wait)
 }
 
 /// Sends the parts, the header first, as a packet, or in memory where they fit in none.
@@ -306,13 +310,18 @@ fn unpack(
     if header.memory && payload.len() > 0 {
         return Err(ProtocolError::LongBody { announced: 0, found: payload.len() }.into());
     }
-    let (announced, found) = (usize::from(header.descriptors) + usize::from(header.memory), descriptors.len());
+    let carried = if header.nested { 1 } else { usize::from(header.descriptors) };
+    let (announced, found) = (carried + usize::from(header.memory), descriptors.len());
     if found != announced {
         return Err(ProtocolError::DescriptorCount { announced, found }.into());
     }
     let count = usize::from(header.descriptors);
     if count > limits.descriptors() {
         return Err(Fault::TooManyDescriptors { count, limit: limits.descriptors() });
+    }
+    if let Some(nested) = descriptors.first().filter(|_| header.nested) {
+        let unpacked = nested::unpacked(nested.as_fd(), count)?;
+        descriptors.replace_first(unpacked);
     }
     if let Some(memory) = descriptors.last().filter(|_| header.memory) {
         let opened = memory::open(header, memory.as_fd(), limits)?;

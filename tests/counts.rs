@@ -13,8 +13,9 @@ use breezeway::select::Select;
 use breezeway::{Blob, Bytes, Channel, Fd, Message, RecvTimeoutError, Sender, TryRecvError, Waiting, channel};
 use calls::{EPOLL_WAIT, mark, record};
 use libc::{
-    SYS_close, SYS_fcntl, SYS_fstatfs, SYS_getpid, SYS_madvise, SYS_memfd_create, SYS_mmap, SYS_munmap, SYS_newfstatat, SYS_ppoll,
-    SYS_prlimit64, SYS_recvmsg, SYS_sendmsg, SYS_writev,
+    SYS_accept4, SYS_bind, SYS_close, SYS_connect, SYS_fcntl, SYS_fstatfs, SYS_getpid, SYS_getsockname, SYS_getsockopt, SYS_ioctl,
+    SYS_listen, SYS_madvise, SYS_memfd_create, SYS_mmap, SYS_munmap, SYS_newfstatat, SYS_ppoll, SYS_prlimit64, SYS_recvmsg, SYS_sendmsg,
+    SYS_setsockopt, SYS_shutdown, SYS_socket, SYS_writev,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -36,6 +37,7 @@ trials!(
     awake_a_wait_is_recvmsg_again_and_again_and_then_sleep,
     an_adaptive_end_whose_messages_are_late_sleeps_like_any_other,
     what_fits_in_no_packet_is_made_sealed_looked_at_and_mapped,
+    descriptors_that_fit_beside_no_packet_are_put_into_a_socket_and_taken_out_of_it,
     a_call_is_the_two_messages_that_it_is,
     a_call_of_one_among_many_is_a_look_and_two_messages,
     a_call_with_a_deadline_waits_as_a_receive_with_one,
@@ -352,6 +354,46 @@ fn what_fits_in_no_packet_is_made_sealed_looked_at_and_mapped() {
         numbers(&received),
         [&[SYS_recvmsg], looking.as_slice(), &[SYS_mmap, SYS_madvise, SYS_close, SYS_munmap]].concat().repeat(COUNTED)
     );
+}
+
+fn descriptors_that_fit_beside_no_packet_are_put_into_a_socket_and_taken_out_of_it() {
+    let limits = breezeway::Limits::new().max_descriptors(1000);
+    let calls = |count: usize| {
+        let (sender, receiver) = channel::<Vec<Fd<std::os::fd::OwnedFd>>>().unwrap();
+        let (sender, receiver) = (sender.with_limits(limits), receiver.with_limits(limits));
+        let message = (0..count).map(|_| Fd(std::os::fd::OwnedFd::from(some_file()))).collect();
+        let message = Cell::new(Some(message));
+        let send = || {
+            sender.send(vec![]).unwrap();
+            mark();
+            sender.send(message.take().unwrap()).unwrap();
+            mark();
+        };
+        let receive = || {
+            assert!(receiver.recv().unwrap().is_empty());
+            mark();
+            let message = receiver.recv().unwrap();
+            mark();
+            assert_eq!(message.len(), count);
+        };
+        let [sent, received] = record([&send, &receive], |_, _| {});
+        // Each is duplicated, and both are closed.
+        let sent = numbers(&sent);
+        assert_eq!(sent[..count], vec![SYS_fcntl; count]);
+        assert_eq!(sent[sent.len() - 2 * count..], vec![SYS_close; 2 * count]);
+        (sent[count..sent.len() - 2 * count].to_vec(), numbers(&received))
+    };
+    assert_eq!(calls(253), (vec![SYS_sendmsg], vec![SYS_recvmsg]));
+    let making = [SYS_socket, SYS_bind, SYS_listen, SYS_getsockname, SYS_socket, SYS_connect, SYS_setsockopt];
+    let looking = [SYS_recvmsg, SYS_getsockopt, SYS_getsockopt, SYS_getsockopt, SYS_shutdown, SYS_accept4];
+    // The last look finds the end, and what it looked for: whether that is a packet of no bytes.
+    let taking = |packets| [vec![SYS_recvmsg; packets + 1], vec![SYS_ppoll, SYS_ioctl, SYS_close, SYS_close]].concat();
+    for (count, packets) in [(254, 2), (506, 2), (507, 3)] {
+        let (sent, received) = calls(count);
+        // The connection is closed when it is filled, the socket that the packet carries when it is sent.
+        assert_eq!(sent, [making.as_slice(), &vec![SYS_sendmsg; packets], &[SYS_close, SYS_sendmsg, SYS_close]].concat());
+        assert_eq!(received, [looking.as_slice(), &taking(packets)].concat());
+    }
 }
 
 /// 64 bytes encoded.

@@ -240,7 +240,9 @@ fn more_than_the_limit_is_refused_before_anything_is_sent() {
     sender.send(files(253)).unwrap();
     assert_eq!(receiver.recv().unwrap().len(), 253);
     let generous = sender.with_limits(Limits::new().max_descriptors(1000));
-    assert!(matches!(generous.send(files(254)), Err(SendError::Fault(_, SendFault::TooManyDescriptors { count: 254, limit: 253 }))));
+    assert!(matches!(generous.send(files(1001)), Err(SendError::Fault(_, SendFault::TooManyDescriptors { count: 1001, limit: 1000 }))));
+    generous.send(files(254)).unwrap();
+    assert!(matches!(receiver.recv(), Err(RecvError::Fault(Fault::TooManyDescriptors { count: 254, limit: 253 }))));
     let strict = generous.with_limits(Limits::new().max_descriptors(2));
     assert!(matches!(strict.send(files(3)), Err(SendError::Fault(_, SendFault::TooManyDescriptors { count: 3, limit: 2 }))));
     strict.send(files(2)).unwrap();

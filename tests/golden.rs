@@ -112,6 +112,24 @@ impl Vectors {
         }
     }
 
+    /// A message whose descriptors are in a socket, the files of which are put there 253 to a packet; of those that it is sent so, too.
+    fn check_nested<T: breezeway::__private::Field>(&mut self, name: &str, is_sent: bool) {
+        let vector = self.take(name);
+        let (peer, receiver) = RawPeer::of_receiver::<Of<T>>().unwrap();
+        let limits = breezeway::Limits::new().max_descriptors(1000);
+        let receiver = receiver.with_limits(limits);
+        let parts: Vec<(&[u8], usize)> =
+            (0..vector.descriptors).step_by(253).map(|at| (&[0_u8][..], (vector.descriptors - at).min(253))).collect();
+        let nested = raw::nested(&parts, file().as_fd()).0;
+        peer.send(&vector.bytes, &[nested.as_fd()]).unwrap();
+        let received = receiver.recv().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (peer, sender) = RawPeer::of_sender().unwrap();
+        sender.with_limits(limits).send(received).unwrap();
+        let packet = peer.receive().unwrap().unwrap();
+        assert_eq!(packet.bytes == vector.bytes, is_sent, "{name}");
+        assert_eq!(packet.descriptors.len(), if is_sent { 1 } else { vector.descriptors }, "{name}");
+    }
+
     /// Messages that are sent at once, and received one by one.
     fn check_batch<T: breezeway::__private::Field + PartialEq + Debug + Clone>(&mut self, name: &str, values: &[T]) {
         let vector = self.take(name);
@@ -179,6 +197,14 @@ struct Everything {
 
 fn file() -> File {
     File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap()
+}
+
+#[test]
+fn descriptors_in_a_socket_are_these_bytes() {
+    let mut vectors = Vectors::read(include_str!("golden/nested.txt"));
+    vectors.check_nested::<(File, File)>("two", false);
+    vectors.check_nested::<Vec<File>>("many", true);
+    assert!(vectors.0.is_empty(), "never checked: {:?}", vectors.0.keys());
 }
 
 #[test]

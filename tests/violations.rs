@@ -30,6 +30,9 @@ trials!(
     a_packet_at_the_limit_passes_and_one_above_is_refused,
     descriptors_above_the_limit_are_refused_and_closed,
     a_full_descriptor_table_loses_one_message_and_no_descriptor,
+    what_is_nested_is_not_touched_above_the_limit,
+    a_full_descriptor_table_loses_nothing_that_is_nested,
+    nothing_that_a_peer_does_to_a_nested_socket_does_harm,
     as_many_descriptors_as_the_kernel_carries,
     an_end_is_a_connected_seqpacket_socket,
     a_field_takes_only_the_kind_of_its_type,
@@ -101,6 +104,7 @@ impl Table {
         table.values();
         table.indices();
         table.memory();
+        table.nested();
         table
     }
 
@@ -118,8 +122,8 @@ impl Table {
         self.packet("M12", &with(0, 2), 1, ProtocolError::Version { expected: 1, found: 2 });
         self.packet("M13", &with(1, 0), 0, ProtocolError::Kind { expected: 1, found: 0 });
         self.packet("M13", &with(1, 2), 1, ProtocolError::Kind { expected: 1, found: 2 });
-        self.packet("M14", &with(2, 2), 0, ProtocolError::Flags { found: 2 });
-        self.packet("M14", &with(2, 0xff), 0, ProtocolError::Flags { found: 0xfe });
+        self.packet("M14", &with(2, 4), 0, ProtocolError::Flags { found: 4 });
+        self.packet("M14", &with(2, 0xff), 0, ProtocolError::Flags { found: 0xfc });
         self.packet("M14", &with(3, 0x80), 1, ProtocolError::Flags { found: 0x8000 });
         self.packet("M15", &with(6, 65), 0, ProtocolError::BlobCount { announced: 65, limit: 64 });
         self.packet("M15", &with(7, 0xff), 1, ProtocolError::BlobCount { announced: 0xff00, limit: 64 });
@@ -153,7 +157,8 @@ impl Table {
             bytes[position] = byte;
             bytes
         };
-        self.packet("M14", &with(2, 2), 0, ProtocolError::Flags { found: 2 });
+        self.packet("M14", &with(2, 4), 0, ProtocolError::Flags { found: 4 });
+        self.packet("M57", &with(2, 2), 0, ProtocolError::EmptyNest);
         self.packet("M61", &with(4, 1), 1, ProtocolError::NotAlone { descriptors: 1, blobs: 0 });
         self.packet("M61", &with(4, 1), 0, ProtocolError::NotAlone { descriptors: 1, blobs: 0 });
         self.packet("M61", &with(6, 2), 0, ProtocolError::NotAlone { descriptors: 0, blobs: 2 });
@@ -340,6 +345,86 @@ impl Table {
         assert!(matches!(fault, Fault::Decode(DecodeError::TrailingBytes { count: 4 })), "{fault:?}");
     }
 
+    /// Messages whose descriptors are in a socket.
+    fn nested(&mut self) {
+        let with = |flags: u8, count: u8| {
+            let mut bytes = packet(&[1, 2, 3, 4], &[], count.into());
+            bytes[2] = flags;
+            bytes
+        };
+        self.packet("M57", &with(2, 0), 0, ProtocolError::EmptyNest);
+        self.packet("M57", &with(2, 0), 1, ProtocolError::EmptyNest);
+        self.packet("M57", &with(3, 0), 2, ProtocolError::EmptyNest);
+        self.packet("M17", &with(2, 5), 0, ProtocolError::DescriptorCount { announced: 1, found: 0 });
+        self.packet("M17", &with(2, 2), 2, ProtocolError::DescriptorCount { announced: 1, found: 2 });
+        self.packet("M17", &with(3, 2)[..16], 1, ProtocolError::DescriptorCount { announced: 2, found: 1 });
+        self.packet("M58", &with(2, 1), 1, ProtocolError::NotNested);
+        self.packet("M58", &with(3, 2)[..16], 2, ProtocolError::NotNested);
+        let file = self.peer_file.try_clone().unwrap();
+        let made = |packets: &[(&[u8], usize)]| raw::nested(packets, file.as_fd());
+        let closed = |packets: &[(&[u8], usize)]| made(packets).0;
+        // What listens and is no seqpacket socket, or is one and does not listen; a listening one that cannot be used.
+        let (one, other) = Channel::<u8, u8>::pair().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        for wrong in [
+            OwnedFd::try_from(one).unwrap(),
+            raw::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET),
+            UnixListener::bind(directory.path().join("socket")).unwrap().into(),
+            tcp.try_clone().unwrap().into(),
+            raw::pipe()[0].try_clone().unwrap(),
+            OpenOptions::new().read(true).custom_flags(libc::O_PATH).open("/").unwrap().into(),
+        ] {
+            self.refused_nested("M58", 2, &wrong, ProtocolError::NotNested);
+        }
+        assert!(TcpStream::connect(tcp.local_addr().unwrap()).is_ok(), "what is no nested socket is left alone");
+        drop(other);
+        let empty = raw::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET);
+        raw::listen(&empty);
+        self.refused_nested("M59", 2, &empty, ProtocolError::NestedOpen);
+        self.refused_nested("M59", 2, &empty, ProtocolError::NestedOpen);
+        for packets in [&[] as &[(&[u8], usize)], &[(&[0], 1)], &[(&[0], 2)], &[(&[0], 1), (&[0], 1)]] {
+            let (nested, connection) = made(packets);
+            self.refused_nested("M59", 2, &nested, ProtocolError::NestedOpen);
+            drop(connection);
+        }
+        let packet = |descriptors| ProtocolError::NestedPacket { descriptors };
+        self.refused_nested("M60", 2, &closed(&[(&[0, 0], 2)]), packet(2));
+        self.refused_nested("M60", 2, &closed(&[(&[0; 5000], 1), (&[0], 1)]), packet(1));
+        self.refused_nested("M60", 2, &closed(&[(&[0], 1), (&[0], 0), (&[0], 1)]), packet(0));
+        self.refused_nested("M60", 2, &closed(&[(&[0], 2), (&[0], 0)]), packet(0));
+        self.refused_nested("M9", 2, &closed(&[(&[0], 1), (&[], 1), (&[0], 1)]), ProtocolError::Empty);
+        let count = |found| ProtocolError::NestedCount { announced: 2, found };
+        self.refused_nested("M65", 2, &closed(&[]), count(0));
+        self.refused_nested("M65", 2, &closed(&[(&[0], 1)]), count(1));
+        self.refused_nested("M65", 2, &closed(&[(&[0], 3)]), count(3));
+        self.refused_nested("M65", 2, &closed(&[(&[0], 253), (&[0], 253)]), count(253));
+        self.refused_nested("M65", 2, &closed(&[(&[0], 1), (&[0], 1), (&[0], 1), (&[0, 0], 1)]), count(3));
+        // What was queued behind the end of a body that decodes to something else: the descriptors are closed all the same.
+        let _ledger = FdLedger::open().unwrap();
+        let (peer, receiver) = RawPeer::of_receiver::<u32>().unwrap();
+        peer.send(&with(2, 2), &[closed(&[(&[0], 2)]).as_fd()]).unwrap();
+        assert_eq!(decode(receiver.try_recv()), DecodeError::DescriptorsUnused { count: 2 });
+        peer.send(&with(3, 2)[..16], &[closed(&[(&[0], 2)]).as_fd(), file.as_fd()]).unwrap();
+        assert_eq!(protocol(receiver.try_recv()), ProtocolError::NotMemory);
+        peer.send(&with(2, 2)[..18], &[closed(&[(&[0], 2)]).as_fd()]).unwrap();
+        assert_eq!(protocol(receiver.try_recv()), ProtocolError::ShortBody { announced: 4, found: 2 });
+    }
+
+    /// Sends the socket with a message of so many files, and then one of two files.
+    fn refused_nested(&mut self, rule: &str, count: u8, nested: &OwnedFd, error: ProtocolError) {
+        let _ledger = FdLedger::open().unwrap();
+        let (peer, receiver) = RawPeer::of_receiver::<Of<Vec<File>>>().unwrap();
+        let send = |nested: &OwnedFd| {
+            peer.send(&nested_packet(count.into()), &[nested.as_fd()]).unwrap();
+            receiver.try_recv()
+        };
+        assert_eq!(protocol(send(nested)), error, "{rule}");
+        let good = raw::nested(&[(&[0], 1), (&[0], 1)], self.peer_file.as_fd()).0;
+        assert_eq!(send(&good).unwrap().0.len(), 2, "{rule}: the next message");
+        self.saw(&error);
+    }
+
     /// Sends the header with this descriptor to a receiver of numbers, and then a number in memory.
     fn refused_memory(&self, rule: &str, header: &[u8], memory: &impl AsFd) -> Fault {
         let _ledger = FdLedger::open().unwrap();
@@ -351,6 +436,14 @@ impl Table {
         assert_eq!(receiver.try_recv().unwrap(), 7, "{rule}: the next message");
         fault
     }
+}
+
+/// A message of so many files, which are nested.
+fn nested_packet(count: u16) -> Vec<u8> {
+    let body: Vec<u8> = u64::from(count).to_le_bytes().into_iter().chain((0..u32::from(count)).flat_map(u32::to_le_bytes)).collect();
+    let mut bytes = packet(&body, &[], count);
+    bytes[2] = 2;
+    bytes
 }
 
 /// Sealed memory of three pages, not all of which are there, and the bytes of those that are.
@@ -552,6 +645,96 @@ fn a_full_descriptor_table_loses_one_message_and_no_descriptor() {
             assert_eq!(receiver.try_recv().unwrap().0.len(), 3, "the next message");
             open.check().unwrap();
         }
+    }
+}
+
+/// M18: more than the limit is refused before anything is taken out.
+fn what_is_nested_is_not_touched_above_the_limit() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<Of<Vec<File>>>().unwrap();
+    let receiver = receiver.with_limits(Limits::new().max_descriptors(2));
+    let nested = raw::nested(&[(&[0], 2)], some_file().as_fd()).0;
+    let open = FdLedger::open().unwrap();
+    for count in [3, 254, u16::MAX] {
+        peer.send(&nested_packet(count), &[nested.as_fd()]).unwrap();
+        assert!(matches!(fault(receiver.try_recv()), Fault::TooManyDescriptors { count: found, limit: 2 } if found == count.into()));
+        open.check().unwrap();
+    }
+    peer.send(&nested_packet(2), &[nested.as_fd()]).unwrap();
+    assert_eq!(receiver.try_recv().unwrap().0.len(), 2, "all of it is there still");
+    peer.send(&nested_packet(2), &[nested.as_fd()]).unwrap();
+    assert_eq!(protocol(receiver.try_recv()), ProtocolError::NestedOpen, "and then it is not");
+}
+
+/// M6: the connection, and each descriptor in it, may be the one too many.
+fn a_full_descriptor_table_loses_nothing_that_is_nested() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<Of<Vec<File>>>().unwrap();
+    let file = some_file();
+    let limit = || set_limit(libc::RLIMIT_NOFILE, 64);
+    for free in 0..6 {
+        let send = || {
+            support::no_descriptor_limit();
+            peer.send(&nested_packet(4), &[raw::nested(&[(&[0], 2), (&[0], 2)], file.as_fd()).0.as_fd()]).unwrap();
+            limit();
+        };
+        limit();
+        let open = FdLedger::open().unwrap();
+        send();
+        let mut filling: Vec<File> = std::iter::from_fn(|| file.try_clone().ok()).collect();
+        filling.truncate(filling.len() - free);
+        assert!(matches!(fault(receiver.try_recv()), Fault::FdTableFull), "{free} free");
+        let again: Vec<File> = std::iter::from_fn(|| file.try_clone().ok()).collect();
+        assert_eq!(again.len(), free);
+        drop((filling, again));
+        send();
+        assert_eq!(receiver.try_recv().unwrap().0.len(), 4, "the next message");
+        open.check().unwrap();
+    }
+}
+
+/// Options, a shared `O_NONBLOCK`, a name that anybody can connect to, a copy that somebody else receives on.
+fn nothing_that_a_peer_does_to_a_nested_socket_does_harm() {
+    use breezeway::socket::Socket;
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<Of<Vec<File>>>().unwrap();
+    let file = some_file();
+    let options = [libc::SO_PASSCRED, libc::SO_PASSSEC, SO_PASSPIDFD, libc::SO_TIMESTAMP, libc::SO_PEEK_OFF, libc::SO_RCVLOWAT];
+    let (listener, connection) = raw::waiting();
+    for socket in [listener.as_fd(), connection.as_fd()] {
+        assert!(options.iter().filter(|option| raw::switch_on(socket, **option)).count() >= 4, "the options are there");
+        support::set_nonblocking(socket);
+    }
+    for _ in 0..2 {
+        connection.send_packet(&[std::io::IoSlice::new(&[0])], &[file.as_fd(); 253]).unwrap();
+    }
+    drop(connection);
+    let receiver = receiver.with_limits(Limits::new().max_descriptors(506));
+    let open = FdLedger::open().unwrap();
+    peer.send(&nested_packet(506), &[listener.as_fd()]).unwrap();
+    assert_eq!(receiver.try_recv().unwrap().0.len(), 506);
+    open.check().unwrap();
+    // It has been shut down, and refuses the same again at once, blocking or not.
+    peer.send(&nested_packet(506), &[listener.as_fd()]).unwrap();
+    assert_eq!(protocol(receiver.try_recv()), ProtocolError::NestedOpen);
+    drop(open);
+    // An end of a pair on which its sender receives, into memory that is not there: whoever else receives would wait for ever.
+    if let Some(page) = raw::Unprovided::page() {
+        let (one, other) = Channel::<u64, u64>::pair().unwrap();
+        one.send(7).unwrap();
+        let held = OwnedFd::try_from(other).unwrap();
+        page.read_into(held.try_clone().unwrap().into());
+        peer.send(&nested_packet(1), &[held.as_fd()]).unwrap();
+        assert_eq!(protocol(receiver.try_recv()), ProtocolError::NotNested);
+        // As would whoever receives on the socket that is nested here; but that one is not to be had.
+        let (listener, connection) = raw::nested(&[(&[0], 1)], file.as_fd());
+        assert!(Socket::try_from(listener.try_clone().unwrap()).is_err());
+        peer.send(&nested_packet(1), &[listener.as_fd()]).unwrap();
+        drop(connection);
+        assert_eq!(receiver.try_recv().unwrap().0.len(), 1);
+        std::mem::forget(_ledger);
+    } else {
+        println!("skipped in part: this process may not use userfaultfd");
     }
 }
 

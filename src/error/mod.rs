@@ -47,9 +47,11 @@ pub enum SendFault {
         /// The most that this end sends.
         limit: usize,
     },
-    /// The message carries more descriptors than [`Limits::max_descriptors`](crate::Limits::max_descriptors), or than there is room for beside
-    /// its memory.
-    #[error("the message carries {count} descriptors and at most {limit} can travel together: send them in several messages")]
+    /// The message carries more descriptors than [`Limits::max_descriptors`](crate::Limits::max_descriptors), or than the kernel queues in the
+    /// socket that more than 253 travel in.
+    #[error(
+        "the message carries {count} descriptors and at most {limit} can travel together: send them in several messages, or raise the limit (`Limits::max_descriptors`)"
+    )]
     TooManyDescriptors {
         /// Descriptors in the message.
         count: usize,
@@ -67,6 +69,17 @@ pub enum SendFault {
     Memory {
         /// Bytes of the encoded message.
         size: usize,
+        /// The call, and what the kernel said.
+        source: SystemError,
+    },
+    /// The message carries more descriptors than a packet has room for, and the socket to send them in could not be made. Somebody else who
+    /// connected to it in that moment (`EAGAIN`) is a reason too; then the same message goes when it is sent again.
+    #[error(
+        "the message carries {count} descriptors, more than fit in one packet, and a socket to send them in could not be made: close descriptors, allow `socket`, `bind`, `listen` and `connect`, or send them in several messages"
+    )]
+    Nested {
+        /// Descriptors in the message.
+        count: usize,
         /// The call, and what the kernel said.
         source: SystemError,
     },
@@ -134,6 +147,9 @@ pub enum Fault {
         "the message came in memory that could not be mapped: raise `RLIMIT_AS`, allow `fcntl`, `fstatfs`, `mmap` and `madvise`, or send less"
     )]
     Memory(#[source] SystemError),
+    /// The message's descriptors came in a socket, which this process could not open. It is gone.
+    #[error("the message's descriptors came in a socket that could not be opened: allow `shutdown` and `accept4`, or send fewer at once")]
+    Nested(#[source] SystemError),
     /// This process's descriptor table is full (or a security module refused), so descriptors of the message were lost.
     #[error("descriptors of the message were lost because this process's table is full: close some, or raise `RLIMIT_NOFILE`")]
     FdTableFull,
@@ -234,6 +250,29 @@ pub enum ProtocolError {
     /// A packet of no bytes at all.
     #[error("an empty packet")]
     Empty,
+    /// The flag that the message's descriptors are in a socket, and no descriptors.
+    #[error("a socket for the message's descriptors, of which there are none")]
+    EmptyNest,
+    /// What is to be the socket that holds the message's descriptors is something else.
+    #[error("the socket of the message's descriptors is no unix seqpacket socket that listens")]
+    NotNested,
+    /// No connection waits at the socket that holds the message's descriptors, or more could still be put into it.
+    #[error("the socket of the message's descriptors is not at its end")]
+    NestedOpen,
+    /// A packet with another number of bytes than one, or without descriptors, in the socket that holds the message's.
+    #[error("a packet in the socket of the message's descriptors is not one byte with descriptors, of which it has {descriptors}")]
+    NestedPacket {
+        /// Descriptors that came with it.
+        descriptors: usize,
+    },
+    /// The socket that holds the message's descriptors holds more or fewer than announced.
+    #[error("{announced} descriptors announced, and their socket holds {found}, or more")]
+    NestedCount {
+        /// What the header says.
+        announced: usize,
+        /// What was taken out before that was seen.
+        found: usize,
+    },
     /// What is to be the memory that holds the message is a file of another kind, or cannot be read.
     #[error("the message's memory is no memfd of ordinary pages that can be read")]
     NotMemory,
@@ -383,7 +422,9 @@ impl SendFault {
             SendFault::TooLarge { .. } | SendFault::TooManyDescriptors { .. } | SendFault::Encode(_) => io::ErrorKind::InvalidInput,
             SendFault::TooManyInFlight => io::ErrorKind::QuotaExceeded,
             SendFault::Hello(error) => error.kind(),
-            SendFault::Memory { source: error, .. } | SendFault::System(error) => error.source.kind(),
+            SendFault::Memory { source: error, .. } | SendFault::Nested { source: error, .. } | SendFault::System(error) => {
+                error.source.kind()
+            }
         }
     }
 }
@@ -394,7 +435,7 @@ impl Fault {
             Fault::Protocol(_) | Fault::Decode(_) | Fault::TooLarge { .. } | Fault::TooManyDescriptors { .. } => io::ErrorKind::InvalidData,
             Fault::FdTableFull => io::ErrorKind::QuotaExceeded,
             Fault::Hello(error) => error.kind(),
-            Fault::Memory(error) | Fault::System(error) => error.source.kind(),
+            Fault::Memory(error) | Fault::Nested(error) | Fault::System(error) => error.source.kind(),
         }
     }
 }

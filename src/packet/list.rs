@@ -1,6 +1,7 @@
 //! Lists of what travels beside a body, in memory that a thread uses again and again, as it does [`Buffer`](super::Buffer)s.
 //!
-//! A list that stays empty touches nothing. The capacity kept is that of the longest list: a packet's descriptors and blobs are few.
+//! A list that stays empty touches nothing. The capacity kept is that of the longest list: 64 blobs, and what `Limits` allows of descriptors,
+//! 256 KiB of them at most.
 
 use bytes::Bytes;
 use std::cell::Cell;
@@ -43,6 +44,11 @@ impl<T: Spare> List<T> {
 
     pub(crate) fn pop(&mut self) -> Option<T> {
         self.0.pop()
+    }
+
+    /// Puts others where the first one was.
+    pub(crate) fn replace_first(&mut self, mut with: List<T>) {
+        drop(self.0.splice(..self.0.len().min(1), with.0.drain(..)));
     }
 
     pub(crate) fn clear(&mut self) {

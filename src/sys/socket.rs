@@ -18,6 +18,64 @@ pub(crate) fn seqpacket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((fd::keep_above_stdio(left)?, fd::keep_above_stdio(right)?))
 }
 
+/// The process, or the system, has no descriptor left.
+pub(crate) const EMFILE: libc::c_int = libc::EMFILE;
+pub(crate) const ENFILE: libc::c_int = libc::ENFILE;
+
+/// A seqpacket socket that listens, and the other end of the one connection that waits at it; both close-on-exec and neither on 0, 1 or 2.
+/// `listen(2)`, `connect(2)`
+///
+/// A socket that listens must have a name, and by the one that the kernel picks here anybody on the machine could find it (`/proc/net/unix`).
+/// There is room for one connection: where this one is made, it is the only one. Where somebody was faster it is `EAGAIN`.
+pub(crate) fn seqpacket_waiting() -> io::Result<(OwnedFd, OwnedFd)> {
+    let listener = seqpacket(0)?;
+    // SAFETY: an address of zeros is one of no family and no name.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    // A family without a name has the kernel pick one: unix(7), "autobind".
+    let mut length = size_of::<libc::sa_family_t>() as libc::socklen_t;
+    // SAFETY: the kernel reads `length` bytes of `address`, which has them.
+    check(unsafe { libc::bind(listener.as_raw_fd(), (&raw const address).cast(), length) })?;
+    // SAFETY: a plain call on an open descriptor.
+    check(unsafe { libc::listen(listener.as_raw_fd(), 0) })?;
+    length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    // SAFETY: `length` says how large `address` is, and the kernel writes no more than that.
+    check(unsafe { libc::getsockname(listener.as_raw_fd(), (&raw mut address).cast(), &raw mut length) })?;
+    let connection = seqpacket(libc::SOCK_NONBLOCK)?;
+    // SAFETY: the kernel reads `length` bytes of `address`, as many as it has written.
+    check(unsafe { libc::connect(connection.as_raw_fd(), (&raw const address).cast(), length) })?;
+    Ok((listener, connection))
+}
+
+fn seqpacket(flags: libc::c_int) -> io::Result<OwnedFd> {
+    // SAFETY: a plain call.
+    let fd = check(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | flags, 0) })?;
+    // SAFETY: the call succeeded, so it is an open descriptor that nothing else owns.
+    fd::keep_above_stdio(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether this is a seqpacket socket that listens. What cannot be looked at is none.
+pub(crate) fn is_seqpacket_listener(fd: BorrowedFd<'_>) -> bool {
+    let is = |name, value| option(fd, name).is_ok_and(|found| found == value);
+    is(libc::SO_DOMAIN, libc::AF_UNIX) && is(libc::SO_TYPE, libc::SOCK_SEQPACKET) && is(libc::SO_ACCEPTCONN, 1)
+}
+
+/// Takes the connection that waits at a unix socket that listens, as a new socket of this process alone; `None` where none waits. `accept4(2)`
+///
+/// It never waits, whatever other holders do: they can clear `O_NONBLOCK`, and take the connection a moment earlier, but they cannot
+/// take back a `shutdown`, and then `accept4` fails with `EINVAL` where there is nothing to accept (Linux 6.18, tried).
+pub(crate) fn take_waiting(listener: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+    shutdown(listener, Direction::Receive)?;
+    let nowhere = std::ptr::null_mut();
+    // SAFETY: a plain call on an open descriptor; null asks for no address.
+    match check(unsafe { libc::accept4(listener.as_raw_fd(), nowhere, nowhere.cast(), libc::SOCK_CLOEXEC) }) {
+        // SAFETY: the call succeeded, so it is an open descriptor that nothing else owns.
+        Ok(fd) => fd::keep_above_stdio(unsafe { OwnedFd::from_raw_fd(fd) }).map(Some),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EAGAIN)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Which direction of a socket to shut down. `shutdown(2)`
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Direction {

@@ -107,6 +107,7 @@ pub fn packet(body: &[u8], blobs: &[&[u8]], descriptors: u16) -> Vec<u8> {
     let header = Header {
         kind: Kind::Message,
         memory: false,
+        nested: false,
         descriptors,
         blobs: u16::try_from(blobs.len()).unwrap_or(u16::MAX),
         body: body.len() as u64,
@@ -125,6 +126,6 @@ pub fn packet(body: &[u8], blobs: &[&[u8]], descriptors: u16) -> Vec<u8> {
 pub fn batch_packet(messages: &[&[u8]]) -> Vec<u8> {
     let frames = messages.iter().flat_map(|message| [batch::length(message.len()).as_slice(), message].concat());
     let body: Vec<u8> = frames.collect();
-    let header = Header { kind: Kind::Batch, memory: false, descriptors: 0, blobs: 0, body: body.len() as u64 };
+    let header = Header { kind: Kind::Batch, memory: false, nested: false, descriptors: 0, blobs: 0, body: body.len() as u64 };
     [header.encode().as_slice(), &body].concat()
 }

@@ -3,7 +3,7 @@
 //! It is one packet still, so it is sent whole or not at all, in its order, by any number of writers. Nothing that the peer does with its
 //! side of the memory changes a byte of ours: `sys::memory` maps nothing that could.
 
-use super::{NotSent, Wait, send_parts, slices};
+use super::{NotSent, Wait, nested, send_parts, slices};
 use crate::error::{Fault, ProtocolError, SendFault, SystemError};
 use crate::limits::Limits;
 use crate::packet::{Body, List};
@@ -24,21 +24,27 @@ pub(super) fn send(
     descriptors: &[OwnedFd],
     wait: Wait,
 ) -> Result<(), NotSent> {
-    if descriptors.len() >= SCM_MAX_FD {
-        return Err(SendFault::TooManyDescriptors { count: descriptors.len(), limit: SCM_MAX_FD - 1 }.into());
-    }
-    if matches!(wait, Wait::Not) {
-        match message::room(socket).map_err(SystemError::in_call("sendmsg"))? {
-            Room::Now => {}
-            Room::Later => return Err(NotSent::Full),
-            Room::Never => return Err(NotSent::Closed),
-        }
-    }
+    look_for_room(socket, wait)?;
+    // One too many, beside the memory.
+    let nested = if descriptors.len() >= SCM_MAX_FD { Some(nested::packed(socket, descriptors, wait)?) } else { None };
+    let descriptors = if nested.is_some() { nested.as_slice() } else { descriptors };
     let memory = filled(payload, wait)?;
     let mut all = [memory.as_fd(); SCM_MAX_FD];
     all.iter_mut().zip(descriptors).for_each(|(slot, descriptor)| *slot = descriptor.as_fd());
-    let header = Header { memory: true, ..header }.encode();
+    let header = Header { memory: true, nested: header.nested || nested.is_some(), ..header }.encode();
     send_parts(socket, &[IoSlice::new(&header)], all.split_at(descriptors.len() + 1).0, wait)
+}
+
+/// Looks whether there is room for a packet, where there is no time to wait for it.
+pub(super) fn look_for_room(socket: BorrowedFd<'_>, wait: Wait) -> Result<(), NotSent> {
+    if !matches!(wait, Wait::Not) {
+        return Ok(());
+    }
+    match message::room(socket).map_err(SystemError::in_call("sendmsg"))? {
+        Room::Now => Ok(()),
+        Room::Later => Err(NotSent::Full),
+        Room::Never => Err(NotSent::Closed),
+    }
 }
 
 /// How often sealing is tried again, if there is time. Chosen: three seconds.

@@ -18,6 +18,8 @@ pub(crate) const BLOB_ENTRY: usize = 8;
 const VERSION: u8 = 1;
 /// The flag of [`Header::memory`].
 const MEMORY: u16 = 1;
+/// The flag of [`Header::nested`].
+const NESTED: u16 = 2;
 
 /// What a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +40,9 @@ pub(crate) struct Header {
     pub(crate) kind: Kind,
     /// Everything behind the header is in memory, the packet's last descriptor, which is not one of the message's.
     pub(crate) memory: bool,
-    /// Descriptors of the message in the packet's control message.
+    /// The message's descriptors are in a socket, the packet's first descriptor, which is not one of them.
+    pub(crate) nested: bool,
+    /// Descriptors of the message.
     pub(crate) descriptors: u16,
     /// Entries in the blob table.
     pub(crate) blobs: u16,
@@ -51,7 +55,7 @@ impl Header {
         let [d0, d1] = self.descriptors.to_le_bytes();
         let [b0, b1] = self.blobs.to_le_bytes();
         let [l0, l1, l2, l3, l4, l5, l6, l7] = self.body.to_le_bytes();
-        let [f0, f1] = if self.memory { MEMORY } else { 0 }.to_le_bytes();
+        let [f0, f1] = (if self.memory { MEMORY } else { 0 } | if self.nested { NESTED } else { 0 }).to_le_bytes();
         [VERSION, self.kind as u8, f0, f1, d0, d1, b0, b1, l0, l1, l2, l3, l4, l5, l6, l7]
     }
 
@@ -68,7 +72,7 @@ impl Header {
             return Err(ProtocolError::Kind { expected: expected.first().map_or(0, |expected| *expected as u8), found: kind });
         };
         // A hello is what any two versions of this library understand.
-        let reserved = flags & !(if kind == Kind::Hello { 0 } else { MEMORY });
+        let reserved = flags & !(if kind == Kind::Hello { 0 } else { MEMORY | NESTED });
         if reserved != 0 {
             return Err(ProtocolError::Flags { found: reserved });
         }
@@ -83,7 +87,11 @@ impl Header {
         if kind == Kind::Batch && body == 0 {
             return Err(ProtocolError::EmptyBatch);
         }
-        Ok(Header { kind, memory: flags & MEMORY != 0, descriptors, blobs, body })
+        let nested = flags & NESTED != 0;
+        if nested && descriptors == 0 {
+            return Err(ProtocolError::EmptyNest);
+        }
+        Ok(Header { kind, memory: flags & MEMORY != 0, nested, descriptors, blobs, body })
     }
 
     /// Finds the parts in `payload`, all that is behind the header: the body's length, and each blob's bytes in order.
@@ -125,13 +133,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PLAIN: Header = Header { kind: Kind::Message, memory: false, descriptors: 2, blobs: 0, body: 3 };
+    const PLAIN: Header = Header { kind: Kind::Message, memory: false, nested: false, descriptors: 2, blobs: 0, body: 3 };
 
     #[test]
     fn a_header_is_these_bytes() {
-        let header = Header { kind: Kind::Message, memory: false, descriptors: 0x0102, blobs: 3, body: 0x0807_0605_0403_0201 };
+        let header =
+            Header { kind: Kind::Message, memory: false, nested: false, descriptors: 0x0102, blobs: 3, body: 0x0807_0605_0403_0201 };
         assert_eq!(header.encode(), [1, 1, 0, 0, 2, 1, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(Header { memory: true, ..header }.encode(), [1, 1, 1, 0, 2, 1, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(Header { nested: true, ..header }.encode(), [1, 1, 2, 0, 2, 1, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(Header { memory: true, nested: true, ..header }.encode(), [1, 1, 3, 0, 2, 1, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
     }
 
     #[test]
@@ -140,8 +151,8 @@ mod tests {
             (0, 2, ProtocolError::Version { expected: 1, found: 2 }),
             (1, 9, ProtocolError::Kind { expected: 1, found: 9 }),
             (1, 2, ProtocolError::Kind { expected: 1, found: 2 }),
-            (2, 2, ProtocolError::Flags { found: 2 }),
-            (2, 0xff, ProtocolError::Flags { found: 0xfe }),
+            (2, 4, ProtocolError::Flags { found: 4 }),
+            (2, 0xff, ProtocolError::Flags { found: 0xfc }),
             (3, 0x80, ProtocolError::Flags { found: 0x8000 }),
             (6, 65, ProtocolError::BlobCount { announced: 65, limit: 64 }),
             (7, 1, ProtocolError::BlobCount { announced: 256, limit: 64 }),
@@ -156,7 +167,7 @@ mod tests {
     #[test]
     fn a_batch_is_of_messages_that_travel_with_nothing() {
         let decode = |descriptors, blobs, body| {
-            let header = Header { kind: Kind::Batch, memory: false, descriptors, blobs, body };
+            let header = Header { kind: Kind::Batch, memory: false, nested: false, descriptors, blobs, body };
             Header::decode(header.encode(), &[Kind::Message, Kind::Batch]).map(|found| assert_eq!(found, header))
         };
         assert_eq!(decode(0, 0, 4), Ok(()));
@@ -169,9 +180,23 @@ mod tests {
 
     #[test]
     fn a_hello_has_no_flags() {
-        let hello = |memory| Header { kind: Kind::Hello, memory, ..PLAIN };
-        assert_eq!(Header::decode(hello(true).encode(), &[Kind::Hello]), Err(ProtocolError::Flags { found: 1 }));
-        assert_eq!(Header::decode(hello(false).encode(), &[Kind::Hello]), Ok(hello(false)));
+        let hello = |memory, nested| Header { kind: Kind::Hello, memory, nested, ..PLAIN };
+        assert_eq!(Header::decode(hello(true, false).encode(), &[Kind::Hello]), Err(ProtocolError::Flags { found: 1 }));
+        assert_eq!(Header::decode(hello(false, true).encode(), &[Kind::Hello]), Err(ProtocolError::Flags { found: 2 }));
+        assert_eq!(Header::decode(hello(false, false).encode(), &[Kind::Hello]), Ok(hello(false, false)));
+    }
+
+    #[test]
+    fn what_is_nested_is_one_descriptor_at_least() {
+        let decode = |kind, descriptors| {
+            let header = Header { kind, nested: true, descriptors, ..PLAIN };
+            Header::decode(header.encode(), &[kind]).map(|found| assert_eq!(found, header))
+        };
+        assert_eq!(decode(Kind::Message, 1), Ok(()));
+        assert_eq!(decode(Kind::Message, u16::MAX), Ok(()));
+        assert_eq!(decode(Kind::Message, 0), Err(ProtocolError::EmptyNest));
+        assert_eq!(decode(Kind::Batch, 0), Err(ProtocolError::EmptyNest));
+        assert_eq!(decode(Kind::Batch, 1), Err(ProtocolError::NotAlone { descriptors: 1, blobs: 0 }));
     }
 
     #[test]
@@ -188,8 +213,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_found_again(memory: bool, descriptors: u16, body: Vec<u8>, blobs in proptest::collection::vec(any::<Vec<u8>>(), 0..5)) {
-            let header = Header { kind: Kind::Schemas, memory, descriptors, blobs: blobs.len() as u16, body: body.len() as u64 };
+        fn what_is_encoded_is_found_again(memory: bool, nested: bool, descriptors: u16, body: Vec<u8>, blobs in proptest::collection::vec(any::<Vec<u8>>(), 0..5)) {
+            let header = Header { kind: Kind::Schemas, memory, nested: nested && descriptors > 0, descriptors, blobs: blobs.len() as u16, body: body.len() as u64 };
             prop_assert_eq!(Header::decode(header.encode(), &[Kind::Schemas]), Ok(header));
             let table = blobs.iter().flat_map(|blob| (blob.len() as u64).to_le_bytes());
             let payload: Vec<u8> = body.iter().copied().chain(table).chain(blobs.concat()).collect();

@@ -23,8 +23,8 @@ pub(crate) fn borrowed(descriptors: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
     descriptors.iter().map(AsFd::as_fd).collect()
 }
 
-/// The specification's checks of a packet before its body, one after the other, as naively as can be (M10 to M20, M45, M46, M61 to M63 for
-/// the first message of a batch). None of its descriptors is memory.
+/// The specification's checks of a packet before its body, one after the other, as naively as can be (M10 to M20, M45, M46, M57, M58, M61 to M63 for
+/// the first message of a batch). None of its descriptors is memory, or a socket that listens.
 pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<ProtocolError> {
     let le = |bytes: &[u8]| bytes.iter().rev().fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
     if packet.is_empty() {
@@ -38,24 +38,28 @@ pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<Protoc
     match header {
         [version, ..] if *version != 1 => return Some(ProtocolError::Version { expected: 1, found: *version }),
         [_, kind, ..] if *kind != 1 && *kind != 4 => return Some(ProtocolError::Kind { expected: 1, found: *kind }),
-        [_, _, low, high, ..] if *low > 1 || *high > 0 => {
-            return Some(ProtocolError::Flags { found: u16::from_le_bytes([*low & 0xfe, *high]) });
+        [_, _, low, high, ..] if *low > 3 || *high > 0 => {
+            return Some(ProtocolError::Flags { found: u16::from_le_bytes([*low & 0xfc, *high]) });
         }
         _ if blobs > 64 => return Some(ProtocolError::BlobCount { announced: blobs, limit: 64 }),
         [_, 4, _, _, low, high, ..] if (*low, *high, blobs) != (0, 0, 0) => {
             return Some(ProtocolError::NotAlone { descriptors: u16::from_le_bytes([*low, *high]).into(), blobs });
         }
         [_, 4, ..] if le(&header[8..16]) == 0 => return Some(ProtocolError::EmptyBatch),
+        [_, _, 2 | 3, _, 0, 0, ..] => return Some(ProtocolError::EmptyNest),
         _ => {}
     }
     let found = payload.len();
-    let in_memory = header[2] == 1;
+    let (in_memory, nested) = (header[2] & 1 == 1, header[2] & 2 == 2);
     if in_memory && found > 0 {
         return Some(ProtocolError::LongBody { announced: 0, found });
     }
-    let announced = le(&header[4..6]) as usize + usize::from(in_memory);
+    let announced = if nested { 1 } else { le(&header[4..6]) as usize } + usize::from(in_memory);
     if announced != descriptors {
         return Some(ProtocolError::DescriptorCount { announced, found: descriptors });
+    }
+    if nested {
+        return Some(ProtocolError::NotNested);
     }
     if in_memory {
         return Some(ProtocolError::NotMemory);

@@ -105,6 +105,18 @@ pub(crate) fn set_limit(resource: libc::__rlimit_resource_t, soft: u64) {
     assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
 }
 
+/// Sets both limits of a resource where this process may (root may), and else what it may; what it has then.
+pub(crate) fn raise_limit(resource: libc::__rlimit_resource_t, wanted: u64) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: wanted, rlim_max: wanted };
+    // SAFETY: a valid pointer, read by the call.
+    if unsafe { libc::setrlimit(resource, &raw const limit) } != 0 {
+        set_limit(resource, wanted);
+    }
+    // SAFETY: a valid pointer to the struct that the call fills in.
+    assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limit) }, 0);
+    limit.rlim_cur
+}
+
 /// Makes a system call fail with this error in this process from now on, as a sandbox or an older kernel would.
 pub(crate) fn forbid(call: libc::c_long, error: libc::c_int) {
     install(call, vec![], error);

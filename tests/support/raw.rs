@@ -160,3 +160,35 @@ impl Unprovided {
         assert_eq!(unsafe { libc::poll(&raw mut fault, 1, -1) }, 1);
     }
 }
+
+/// A socket that listens, and the other end of a connection that waits at it: what a message's descriptors are nested in.
+pub(crate) fn waiting() -> (OwnedFd, breezeway::socket::Socket) {
+    let listener = socket(libc::AF_UNIX, libc::SOCK_SEQPACKET);
+    listen(&listener);
+    let connection = connect(&listener).unwrap();
+    (listener, connection.try_into().unwrap())
+}
+
+/// Connects to the name of a seqpacket socket that listens, as whoever knows the name can; does not wait.
+pub(crate) fn connect(listener: &OwnedFd) -> std::io::Result<OwnedFd> {
+    let connection = socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_NONBLOCK);
+    // SAFETY: an address of zeros is one of no family and no name.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes.
+    assert_eq!(unsafe { libc::getsockname(listener.as_raw_fd(), (&raw mut address).cast(), &raw mut length) }, 0);
+    // SAFETY: the kernel reads `length` bytes, which it has written.
+    match unsafe { libc::connect(connection.as_raw_fd(), (&raw const address).cast(), length) } {
+        0 => Ok(connection),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// The same with packets of these bytes in it, each with so many of this descriptor.
+pub(crate) fn nested(packets: &[(&[u8], usize)], descriptor: BorrowedFd<'_>) -> (OwnedFd, breezeway::socket::Socket) {
+    let (listener, connection) = waiting();
+    for (bytes, descriptors) in packets {
+        connection.send_packet(&[std::io::IoSlice::new(bytes)], &vec![descriptor; *descriptors]).unwrap();
+    }
+    (listener, connection)
+}
