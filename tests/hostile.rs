@@ -8,7 +8,7 @@ mod raw;
 mod support;
 
 use breezeway::testing::{FdLedger, RawPeer, packet};
-use breezeway::{Bytes, DecodeError, Fault, Message, TryRecvError};
+use breezeway::{Bytes, DecodeError, Fault, Message, ProtocolError, TryRecvError};
 use hostile::{borrowed, decode, encoded, protocol, protocol_error};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,6 +21,7 @@ trials!(
     every_prefix_and_every_changed_byte_of_a_packet_with_blobs,
     every_prefix_and_every_changed_byte_of_a_packet_with_both,
     random_packets_never_get_further_than_an_error,
+    whatever_is_in_a_nested_socket_is_told_apart,
     the_controls_notice,
 );
 
@@ -229,6 +230,74 @@ fn random_packets_never_get_further_than_an_error() {
         while receiver.has_buffered() {
             assert!(!matches!(receiver.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)));
         }
+        if round % 100 == 0 {
+            open.check().unwrap();
+        }
+    }
+    open.check().unwrap();
+    assert!(refused > 0 && received > 0, "{refused} refused, {received} received");
+}
+
+/// M59, M60 and M65, read naively: what is wrong with these packets of so many bytes and descriptors.
+fn nested_error(packets: &[(usize, usize)], is_closed: bool, announced: usize) -> Option<ProtocolError> {
+    let mut found = 0;
+    for (index, (bytes, descriptors)) in packets.iter().enumerate() {
+        match (bytes, descriptors) {
+            // Where nothing follows, an empty packet is the end (M9).
+            (0, _) if is_closed && packets[index..].iter().all(|packet| packet.0 == 0) => break,
+            (0, _) => return Some(ProtocolError::Empty),
+            (1, 1..) => found += descriptors,
+            _ => return Some(ProtocolError::NestedPacket { descriptors: *descriptors }),
+        }
+        if found > announced {
+            return Some(ProtocolError::NestedCount { announced, found });
+        }
+    }
+    match is_closed {
+        false => Some(ProtocolError::NestedOpen),
+        true => (found != announced).then_some(ProtocolError::NestedCount { announced, found }),
+    }
+}
+
+/// Random packets in a socket, of which a few are what a sender would put there.
+fn whatever_is_in_a_nested_socket_is_told_apart() {
+    let seed = std::env::var("BREEZEWAY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand_seed);
+    println!("BREEZEWAY_SEED={seed}");
+    let mut state = seed;
+    let mut random = move |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below) as usize
+    };
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<Vec<breezeway::Fd<OwnedFd>>>().unwrap();
+    let file = some_file();
+    let open = FdLedger::open().unwrap();
+    let (mut refused, mut received) = (0, 0);
+    for round in 0..5_000 {
+        let packets: Vec<_> = (0..random(4)).map(|_| ([1, 1, 1, 1, 1, 1, 0, 2][random(8)], random(4))).collect();
+        let (announced, is_closed) = (1 + random(6), random(8) > 0);
+        let contents: Vec<(&[u8], usize)> = packets.iter().map(|(bytes, count)| (&[0; 2][..*bytes], *count)).collect();
+        let (listener, connection) = raw::nested(&contents, file.as_fd());
+        let kept = (!is_closed).then_some(connection);
+        let indices = (0..announced as u32).flat_map(u32::to_le_bytes);
+        let body: Vec<u8> = (announced as u64).to_le_bytes().into_iter().chain(indices).collect();
+        let mut bytes = packet(&body, &[], announced as u16);
+        bytes[2] = 2;
+        peer.send(&bytes, &[listener.as_fd()]).unwrap();
+        match (receiver.try_recv(), nested_error(&packets, is_closed, announced)) {
+            (Ok(files), None) => {
+                assert_eq!(files.len(), announced);
+                received += 1;
+            }
+            (Err(TryRecvError::Fault(Fault::Protocol(error))), Some(expected)) => {
+                assert_eq!(error, expected, "{packets:?}, {announced} announced");
+                refused += 1;
+            }
+            (result, expected) => panic!("round {round}, {packets:?}: {:?} instead of {expected:?}", result.map(drop)),
+        }
+        drop((kept, listener));
         if round % 100 == 0 {
             open.check().unwrap();
         }
