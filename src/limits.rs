@@ -96,3 +96,14 @@ impl Default for Limits {
         Limits::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_descriptors_than_a_header_counts_are_as_many_as_it_counts() {
+        let counted = [0, 253, 65_535, 65_536, usize::MAX].map(|count| Limits::new().max_descriptors(count).descriptors());
+        assert_eq!(counted, [0, 253, 65_535, 65_535, 65_535]);
+    }
+}

@@ -16,6 +16,7 @@ use support::{program, set_limit, some_file};
 trials!(
     any_number_arrives_in_order,
     as_many_as_a_header_counts,
+    as_many_as_a_header_counts_from_a_peer,
     what_fits_is_not_nested,
     two_programs_agree_on_how_many,
     a_table_that_is_too_small_costs_the_message,
@@ -90,6 +91,26 @@ fn as_many_as_a_header_counts() {
             panic!("it was sent")
         };
         assert_eq!(files.len(), MOST + 1);
+    }
+}
+
+/// The peer needs one descriptor for that. Here they are either all received, or the table is full, and then nothing is left.
+fn as_many_as_a_header_counts_from_a_peer() {
+    support::more_time(Duration::from_secs(60));
+    support::raise_limit(libc::RLIMIT_NOFILE, 200_000);
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<Files>().unwrap();
+    let receiver = receiver.with_limits(Limits::new().max_descriptors(65_535));
+    let parts: Vec<(&[u8], usize)> = (0..65_535).step_by(253).map(|at| (&[0][..], (65_535 - at).min(253))).collect();
+    let nested = raw::nested(&parts, some_file().as_fd()).0;
+    let body: Vec<u8> = 65_535_u64.to_le_bytes().into_iter().chain((0..65_535_u32).flat_map(u32::to_le_bytes)).collect();
+    let mut bytes = breezeway::testing::packet(&body, &[], 65_535);
+    bytes[2] = 2;
+    peer.send(&bytes, &[nested.as_fd()]).unwrap();
+    match receiver.recv() {
+        Ok(files) => assert_eq!(files.0.len(), 65_535),
+        Err(RecvError::Fault(Fault::FdTableFull)) => println!("the table was full"),
+        Err(error) => panic!("{error:?}"),
     }
 }
 
