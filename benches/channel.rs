@@ -1,7 +1,7 @@
 //! What a channel costs above the system calls that it makes: against `raw.rs` in turns.
 //!
 //! ```text
-//! cargo bench --bench channel                         # a table; about three minutes
+//! cargo bench --bench channel                         # a table; about two minutes
 //! cargo bench --bench channel -- --json               # one JSON object a line, the first of which says on what, when and how
 //! cargo bench --bench channel -- --quick              # does it run: numbers of no value
 //! cargo bench --bench channel -- --only round_trip    # the benchmarks of this name
