@@ -1,8 +1,8 @@
 //! What a channel costs above the system calls that it makes: against `raw.rs` in turns.
 //!
 //! ```text
-//! cargo bench --bench channel                         # a table; about three minutes
-//! cargo bench --bench channel -- --json               # one JSON object a line
+//! cargo bench --bench channel                         # a table; about two minutes
+//! cargo bench --bench channel -- --json               # one JSON object a line, the first of which says on what, when and how
 //! cargo bench --bench channel -- --quick              # does it run: numbers of no value
 //! cargo bench --bench channel -- --only round_trip    # the benchmarks of this name
 //! ```
@@ -11,18 +11,30 @@
 //! of messages as fast as it can, and another reads them and says when it has them all; many at once, they are made afresh. Of a body every 64th byte is read and, where it is a
 //! `Vec<u8>`, written. The two contestants take turns within one run, 10 ms each, so that both see the same machine; times are medians, and
 //! the ratio is the median of the turns' ratios, with the middle half of them as its spread.
+//!
+//! An idle channel is both of its ends, and nothing goes through it. What it takes is counted, not timed: bytes of the heap that are asked for,
+//! of the process that are in memory, and of the kernel's caches.
 
+#[path = "../tests/support/heap.rs"]
+mod heap;
+mod memory;
 mod raw;
 mod turns;
 
 use breezeway::process::ForkedProcess;
 use breezeway::{__private::bench, Bytes, Channel, Limits, Message, Waiting, channel};
+use heap::Heap;
+use serde_json::json;
 use std::fs::File;
 use std::hint::black_box;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
-use turns::{Compared, Result, Trips, Turns, machine};
+use turns::{Compared, Machine, Result, Trips, Turns, machine};
+
+#[global_allocator]
+static HEAP: Heap = Heap;
 
 #[derive(Clone, Message)]
 struct Tiny {
@@ -221,90 +233,92 @@ fn beside(place: Place, work: impl FnOnce() -> Result<()> + 'static) -> Result<F
     })?)
 }
 
-fn there_and_back<T: Load>(place: Place) -> Result<[Trips; 2]> {
-    // A plain channel: the one that comes with a child also watches whether the child lives.
-    let (near, far) = Channel::<T>::pair()?;
-    let (near, far) = (near.with_waiting(place.waiting), far.with_waiting(place.waiting));
-    let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
-    let child = beside(place, move || {
-        for (id, message) in (0..).zip(&far) {
-            let mut message = message?;
-            black_box(message.sum());
-            message.produce(id);
-            far.send(message)?;
-        }
-        Ok(())
-    })?;
-    let raw_child = beside(place, move || {
-        let mut buffer = raw::Buffer::new();
-        for id in 0.. {
-            if receive_raw::<T>(&raw_far, &mut buffer, place.awake)?.is_none() {
-                break;
-            }
-            send_raw::<T>(&raw_far, &mut buffer, id)?;
-        }
-        Ok(())
-    })?;
-    raw::pin(place.here)?;
-    let mut buffer = raw::Buffer::new();
-    let raw = move |trips| {
-        let _alive = &raw_child;
-        for id in 0..trips {
-            send_raw::<T>(&raw_near, &mut buffer, id)?;
-            black_box(receive_raw::<T>(&raw_near, &mut buffer, place.awake)?);
-        }
-        Ok(())
-    };
-    let ours = move |trips| {
-        let _alive = &child;
-        let mut message = T::new();
-        for id in 0..trips {
-            message.produce(id);
-            near.send(message)?;
-            message = near.recv()?;
-            black_box(message.sum());
-        }
-        Ok(())
-    };
-    Ok([Box::new(raw), Box::new(ours)])
+/// How a body travels that fits in no packet.
+#[derive(Clone, Copy)]
+enum Road {
+    /// As the library likes; by hand in several packets.
+    Any,
+    /// In memory that is made for it. `try_send` takes no other road.
+    Memory,
 }
 
-/// The same in memory that is made for each message. `try_send` takes no other road for what fits in no packet.
-fn there_and_back_in_memory<T: Load>(place: Place) -> Result<[Trips; 2]> {
+fn send<T: Load>(road: Road, channel: &Channel<T>, message: T) -> Result<()> {
+    match road {
+        Road::Any => Ok(channel.send(message)?),
+        Road::Memory => Ok(channel.try_send(message)?),
+    }
+}
+
+/// One end by hand.
+struct Hand<T> {
+    road: Road,
+    socket: raw::Socket,
+    buffer: raw::Buffer,
+    awake: Duration,
+    /// What has come last, where it comes in memory.
+    memory: Option<raw::Memory>,
+    load: PhantomData<T>,
+}
+
+impl<T: Load> Hand<T> {
+    fn new(road: Road, socket: raw::Socket, awake: Duration) -> Hand<T> {
+        Hand { road, socket, buffer: raw::Buffer::behind(T::SIZE), awake, memory: None, load: PhantomData }
+    }
+
+    fn send(&mut self, id: u64) -> io::Result<()> {
+        match (self.road, self.memory.take()) {
+            (Road::Any, _) => send_raw::<T>(&self.socket, &mut self.buffer, id),
+            (Road::Memory, Some(memory)) => self.socket.send_memory(&mut self.buffer, &memory),
+            (Road::Memory, None) => self.socket.send_memory(&mut self.buffer, &vec![0; T::SIZE]),
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<Option<u64>> {
+        match self.road {
+            Road::Any => receive_raw::<T>(&self.socket, &mut self.buffer, self.awake),
+            Road::Memory => {
+                self.memory = self.socket.receive_memory(&mut self.buffer, T::SIZE)?;
+                Ok(self.memory.as_deref().map(T::sum_raw))
+            }
+        }
+    }
+}
+
+fn there_and_back<T: Load>(road: Road, place: Place) -> Result<[Trips; 2]> {
+    // A plain channel: the one that comes with a child also watches whether the child lives.
     let (near, far) = Channel::<T>::pair()?;
     // A message is a little more than its body.
-    let mut limits = Limits::default();
-    limits.max_message = T::SIZE + 1024;
-    let (near, far) = (near.with_limits(limits), far.with_limits(limits));
+    let limits = Limits::new();
+    let limits = limits.max_message(limits.max_message.max(T::SIZE + 1024));
+    let set = |end: Channel<T>| end.with_waiting(place.waiting).with_limits(limits);
+    let (near, far) = (set(near), set(far));
     let (raw_near, raw_far) = raw::Socket::pair_like(near.as_fd())?;
     let child = beside(place, move || {
         for (id, message) in (0..).zip(&far) {
             let mut message = message?;
             black_box(message.sum());
             message.produce(id);
-            far.try_send(message)?;
+            send(road, &far, message)?;
         }
         Ok(())
     })?;
     let raw_child = beside(place, move || {
-        let mut buffer = raw::Buffer::new();
-        while let Some(memory) = raw_far.receive_memory(&mut buffer, T::SIZE)? {
-            black_box(T::sum_raw(&memory));
-            raw_far.send_memory(&mut buffer, &memory)?;
+        let mut far = Hand::<T>::new(road, raw_far, place.awake);
+        for id in 0.. {
+            if black_box(far.receive()?).is_none() {
+                break;
+            }
+            far.send(id)?;
         }
         Ok(())
     })?;
     raw::pin(place.here)?;
-    let mut buffer = raw::Buffer::new();
-    let body = vec![0; T::SIZE];
+    let mut by_hand = Hand::<T>::new(road, raw_near, place.awake);
     let raw = move |trips| {
         let _alive = &raw_child;
-        let mut memory = None;
-        for _ in 0..trips {
-            raw_near.send_memory(&mut buffer, memory.as_deref().unwrap_or(&body))?;
-            memory = None;
-            memory = raw_near.receive_memory(&mut buffer, T::SIZE)?.or(memory);
-            black_box(memory.as_deref().map(T::sum_raw));
+        for id in 0..trips {
+            by_hand.send(id)?;
+            black_box(by_hand.receive()?);
         }
         Ok(())
     };
@@ -312,12 +326,12 @@ fn there_and_back_in_memory<T: Load>(place: Place) -> Result<[Trips; 2]> {
     let ours = move |trips| {
         let _alive = &child;
         for id in 0..trips {
-            if let Some(mut out) = message.take() {
-                out.produce(id);
-                near.try_send(out)?;
-            }
-            message = Some(near.recv()?);
-            black_box(message.as_ref().map(T::sum));
+            let mut out = message.take().unwrap_or_else(T::new);
+            out.produce(id);
+            send(road, &near, out)?;
+            let back = near.recv()?;
+            black_box(back.sum());
+            message = Some(back);
         }
         Ok(())
     };
@@ -473,7 +487,12 @@ fn send_raw<T: Load>(socket: &raw::Socket, buffer: &mut raw::Buffer, id: u64) ->
 }
 
 fn receive_raw<T: Load>(socket: &raw::Socket, buffer: &mut raw::Buffer, awake: Duration) -> io::Result<Option<u64>> {
-    Ok(socket.receive_by(buffer, awake)?.map(|length| T::sum_raw(buffer.body(length))))
+    let mut length = 0;
+    while length < T::SIZE {
+        let Some(more) = socket.receive_behind(length, buffer, awake)? else { return Ok(None) };
+        length += more;
+    }
+    Ok(Some(T::sum_raw(buffer.body(length))))
 }
 
 /// Decoding alone: the library's decoder, which trusts nothing, against bincode's, which has no budgets.
@@ -500,6 +519,22 @@ fn decoding<T: Load>() -> Result<[Trips; 2]> {
     Ok([Box::new(bincode), Box::new(ours)])
 }
 
+/// Bytes that one of so many takes: of the heap, of the process in memory, and of the kernel. And they.
+fn taken<P>(count: usize, make: impl Fn() -> io::Result<P>) -> Result<([f64; 3], Vec<P>)> {
+    let (resident, slabs) = (memory::resident()?, memory::slabs()?);
+    Heap::count(true);
+    let heap = Heap::live();
+    let mut made = Vec::with_capacity(count);
+    for _ in 0..count {
+        made.push(make()?);
+    }
+    let heap = Heap::live().wrapping_sub(heap) as u64;
+    Heap::count(false);
+    let resident = memory::resident()?.saturating_sub(resident);
+    let kernel = memory::grown(&slabs, &memory::slabs()?);
+    Ok(([heap, resident, kernel].map(|bytes| bytes as f64 / count as f64), made))
+}
+
 struct Options {
     json: bool,
     only: Option<String>,
@@ -519,29 +554,51 @@ impl Options {
         if !self.wants(bench) {
             return Ok(());
         }
-        let Compared { raw, ours, low, middle, high } = self.turns.compare(contestants()?)?;
+        self.print(bench, mode, size, body, "ns", &self.turns.compare(contestants()?)?);
+        Ok(())
+    }
+
+    fn print(&self, bench: &str, mode: &str, size: usize, body: &str, unit: &str, compared: &Compared) {
+        let Compared { raw, ours, low, middle, high } = compared;
         if self.json {
-            let thousandths = |ratio: f64| (ratio * 1000.0).round() / 1000.0;
-            let line = serde_json::json!({
-                "bench": bench, "mode": mode, "size": size, "body": body, "raw": raw.round(), "ours": ours.round(),
+            let thousandths = |ratio: &f64| (ratio * 1000.0).round() / 1000.0;
+            let line = json!({
+                "bench": bench, "mode": mode, "size": size, "body": body, "unit": unit, "raw": raw.round(), "ours": ours.round(),
                 "ratio": thousandths(middle), "ratio_low": thousandths(low), "ratio_high": thousandths(high),
             });
             println!("{line}");
         } else {
-            println!("{bench:<19} {mode:<11} {size:>8} B {body:<10} {raw:>12.0} ns {ours:>12.0} ns  {middle:>5.2}× ({low:.2}–{high:.2})");
+            println!(
+                "{bench:<19} {mode:<11} {size:>8} B {body:<10} {raw:>12.0} {unit:<2} {ours:>12.0} {unit:<2}  {middle:>5.2}× ({low:.2}–{high:.2})"
+            );
+        }
+    }
+
+    /// What idle pairs take, by hand and ours. Those by hand live on meanwhile: what they gave back would be taken again.
+    fn idle(&self) -> Result<()> {
+        if !self.wants("idle_channel") {
+            return Ok(());
+        }
+        let count = memory::make_room(4 * IDLE)? / 4;
+        let model = Channel::<Tiny>::pair()?.0;
+        let (raw, _sockets) = taken(count, || raw::Socket::pair_like(model.as_fd()))?;
+        let (ours, _channels) = taken(count, Channel::<Tiny>::pair)?;
+        for ((mode, raw), ours) in ["heap", "resident", "kernel"].into_iter().zip(raw).zip(ours) {
+            let ratio = ours / raw;
+            self.print("idle_channel", mode, 0, Tiny::BODY, "B", &Compared { raw, ours, low: ratio, middle: ratio, high: ratio });
         }
         Ok(())
     }
 
     fn small<T: Load>(&self) -> Result<()> {
         self.compare("round_trip", self.same.mode, T::SIZE, T::BODY, same_thread::<T>)?;
-        self.compare("round_trip", self.one.mode, T::SIZE, T::BODY, || there_and_back::<T>(self.one))?;
+        self.compare("round_trip", self.one.mode, T::SIZE, T::BODY, || there_and_back::<T>(Road::Any, self.one))?;
         if let Some(two) = self.two {
-            self.compare("round_trip", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(two))?;
+            self.compare("round_trip", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(Road::Any, two))?;
             let adaptive = Place { waiting: Waiting::Adaptive, awake: AWAKE, ..two };
-            self.compare("round_trip_adaptive", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(adaptive))?;
+            self.compare("round_trip_adaptive", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(Road::Any, adaptive))?;
             let spin = Place { waiting: Waiting::Spin(AWAKE), awake: AWAKE, ..two };
-            self.compare("round_trip_spin", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(spin))?;
+            self.compare("round_trip_spin", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(Road::Any, spin))?;
             self.compare("one_way", two.mode, T::SIZE, T::BODY, || one_way::<T>(Way::Each, two))?;
             self.compare("one_way_batch", two.mode, T::SIZE, T::BODY, || one_way::<T>(Way::Batch, two))?;
             self.compare("one_way_buffered", two.mode, T::SIZE, T::BODY, || one_way::<T>(Way::Buffered, two))?;
@@ -559,15 +616,21 @@ impl Options {
     }
 
     fn body<T: Load>(&self) -> Result<()> {
-        self.compare("round_trip", self.one.mode, T::SIZE, T::BODY, || there_and_back::<T>(self.one))?;
+        self.compare("round_trip", self.one.mode, T::SIZE, T::BODY, || there_and_back::<T>(Road::Any, self.one))?;
         let Some(two) = self.two else { return Ok(()) };
-        self.compare("round_trip", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(two))?;
+        self.compare("round_trip", two.mode, T::SIZE, T::BODY, || there_and_back::<T>(Road::Any, two))?;
         self.compare("one_way", two.mode, T::SIZE, T::BODY, || one_way::<T>(Way::Each, two))
+    }
+
+    fn large<T: Load>(&self, bench: &str, road: Road, place: Place) -> Result<()> {
+        self.compare(bench, place.mode, T::SIZE, T::BODY, || there_and_back::<T>(road, place))
     }
 }
 
 /// How long the side that is awake is awake at most: never over while it is its contestant's turn.
 const AWAKE: Duration = Duration::from_millis(1);
+/// Channels of which none is used.
+const IDLE: usize = 1_000;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
@@ -575,6 +638,7 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args();
     let given = |option| std::env::args().any(|argument| argument == option);
     let only = arguments.find(|argument| argument == "--only").and_then(|_| arguments.next());
+    Heap::count(false);
     let (count, milliseconds) = if given("--quick") { (3, 1) } else { (101, 10) };
     let processors = raw::processors()?;
     let first = *processors.first().ok_or("no processor")?;
@@ -590,11 +654,20 @@ fn main() -> Result<()> {
     };
     let machine = machine()?;
     if options.json {
-        println!("{}", serde_json::json!({ "machine": machine }));
+        // What cargo adds is not what the user has said.
+        let said = std::env::args().skip(1).filter(|argument| argument != "--bench").collect::<Vec<_>>().join(" ");
+        let Machine { processor, cores, kernel, rustc, date } = machine;
+        let command = format!("cargo bench --bench channel -- {said}");
+        println!(
+            "{}",
+            json!({ "run": { "machine": processor, "cores": cores, "kernel": kernel, "rustc": rustc, "date": date, "command": command } })
+        );
     } else {
         println!("{machine}\n");
         println!("{:<19} {:<11} {:>10} {:<10} {:>15} {:>15}  ratio (middle half)", "bench", "mode", "size", "body", "raw", "ours");
     }
+    // First, because memory that others have given back would not count.
+    options.idle()?;
     options.small::<Tiny>()?;
     options.small::<Msg64>()?;
     options.sized::<64>()?;
@@ -606,8 +679,9 @@ fn main() -> Result<()> {
     options.sized::<MIB>()?;
     options.sized::<{ 4 * MIB }>()?;
     if let Some(two) = options.two {
-        let (size, body) = (64 * MIB, InBytes::<{ 64 * MIB }>::BODY);
-        options.compare("round_trip_memory", two.mode, size, body, || there_and_back_in_memory::<InBytes<{ 64 * MIB }>>(two))?;
+        options.large::<InBytes<{ 64 * MIB }>>("round_trip", Road::Any, two)?;
+        options.large::<InVec<{ 64 * MIB }>>("round_trip", Road::Any, two)?;
+        options.large::<InBytes<{ 64 * MIB }>>("round_trip_memory", Road::Memory, two)?;
         options.compare("descriptor", two.mode, 4, "descriptor", || descriptor(two))?;
     }
     options.compare("descriptor", options.one.mode, 4, "descriptor", || descriptor(options.one))

@@ -1,8 +1,9 @@
 //! The floor: packets by `sendmsg(2)` and `recvmsg(2)` of the C library, with a descriptor or with memory in them, and nothing else.
 //!
 //! What the kernel sees is what it sees of the library: the same socket type and send queue, a header of 16 bytes and a body as two
-//! iovecs, the body at page offset 64, and on receipt the same room for body and control messages. Memory is made, written, sealed, mapped
-//! and populated by the calls that do that, without a look at what arrives.
+//! iovecs, the body at page offset 64, and on receipt the same room for body and control messages. What fits in no packet goes in several, into
+//! one buffer that is used again each time, or in memory: made, written, sealed, mapped and populated by the calls that do that. Nothing
+//! looks at what arrives.
 
 #![allow(unsafe_code, reason = "the calls are made by hand, to have nothing between them and the measurement")]
 #![allow(dead_code, reason = "each benchmark uses what it needs")]
@@ -20,6 +21,9 @@ const CONTROL_WORDS: usize = (16 + 253 * 4_usize).div_ceil(8) + 64;
 /// A control message with one descriptor, in words: its length, its level and type, and the descriptor. cmsg(3)
 const RIGHTS: u64 = 16 + 4;
 const RIGHTS_OF_SOCKETS: u64 = (libc::SCM_RIGHTS as u64) << 32 | libc::SOL_SOCKET as u64;
+/// What is longer than a packet may be goes in packets of so many bytes.
+const LONGEST: usize = 4 << 20;
+const PIECE: usize = 1 << 20;
 const PAGE: usize = 4096;
 const PAGE_OFFSET: usize = 64;
 
@@ -31,14 +35,23 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     pub(crate) fn new() -> Buffer {
-        let bytes = vec![0; ROOM + PAGE];
+        Buffer::behind(0)
+    }
+
+    /// With room for another packet behind so many bytes.
+    pub(crate) fn behind(len: usize) -> Buffer {
+        let bytes = vec![0; len + ROOM + PAGE];
         let start = (PAGE + PAGE_OFFSET - bytes.as_ptr().addr() % PAGE) % PAGE;
         Buffer { bytes, start }
     }
 
     /// The first `len` bytes of the body.
     pub(crate) fn body(&mut self, len: usize) -> &mut [u8] {
-        &mut self.bytes[self.start..self.start + len]
+        self.part(0, len)
+    }
+
+    fn part(&mut self, from: usize, len: usize) -> &mut [u8] {
+        &mut self.bytes[self.start + from..][..len]
     }
 }
 
@@ -68,16 +81,20 @@ impl Socket {
         Ok((Socket(left), Socket(right)))
     }
 
-    /// Sends a header and the first `len` bytes of the buffer's body.
+    /// Sends the first `len` bytes of the buffer's body, with a header before each packet.
     pub(crate) fn send(&self, buffer: &mut Buffer, len: usize) -> io::Result<()> {
-        self.send_with(buffer, len, None)
+        let piece = if len > LONGEST { PIECE } else { len };
+        (0..len).step_by(piece).try_for_each(|from| self.send_part(buffer.part(from, piece.min(len - from)), None))
     }
 
-    /// The same with a descriptor.
+    /// The same in one packet, with a descriptor.
     pub(crate) fn send_with(&self, buffer: &mut Buffer, len: usize, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        self.send_part(buffer.body(len), descriptor)
+    }
+
+    fn send_part(&self, body: &mut [u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let mut header = [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        header[8..].copy_from_slice(&(len as u64).to_le_bytes());
-        let body = buffer.body(len);
+        header[8..].copy_from_slice(&(body.len() as u64).to_le_bytes());
         let parts = [part(&mut header), part(body)];
         // SAFETY: a msghdr of zeros is an empty one.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -93,35 +110,37 @@ impl Socket {
         Ok(())
     }
 
-    /// The same, awake for so long before it sleeps.
-    pub(crate) fn receive_by(&self, buffer: &mut Buffer, awake: Duration) -> io::Result<Option<usize>> {
-        let start = Instant::now();
-        while start.elapsed() < awake {
-            match self.receive_with(buffer, libc::MSG_DONTWAIT) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
-                result => return result,
-            }
-        }
-        self.receive(buffer)
-    }
-
     /// Receives a packet into the buffer: the length of its body, or `None` at the end.
     pub(crate) fn receive(&self, buffer: &mut Buffer) -> io::Result<Option<usize>> {
-        self.receive_with(buffer, 0)
+        self.receive_by(buffer, Duration::ZERO)
     }
 
-    /// The same, and the descriptor that came with it.
+    /// The same, awake for so long before it sleeps.
+    pub(crate) fn receive_by(&self, buffer: &mut Buffer, awake: Duration) -> io::Result<Option<usize>> {
+        self.receive_behind(0, buffer, awake)
+    }
+
+    /// The same, behind so many bytes that are there.
+    pub(crate) fn receive_behind(&self, len: usize, buffer: &mut Buffer, awake: Duration) -> io::Result<Option<usize>> {
+        let room = buffer.part(len, ROOM);
+        let start = Instant::now();
+        while start.elapsed() < awake {
+            match self.receive_part(room, libc::MSG_DONTWAIT) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
+                result => return result.map(|(len, _)| len),
+            }
+        }
+        self.receive_part(room, 0).map(|(len, _)| len)
+    }
+
+    /// Receives a packet, and gives the descriptor that came with it.
     pub(crate) fn receive_descriptor(&self, buffer: &mut Buffer) -> io::Result<Option<OwnedFd>> {
-        self.receive_all(buffer, 0).map(|(_, descriptor)| descriptor)
+        self.receive_part(buffer.body(ROOM), 0).map(|(_, descriptor)| descriptor)
     }
 
-    fn receive_with(&self, buffer: &mut Buffer, flags: libc::c_int) -> io::Result<Option<usize>> {
-        self.receive_all(buffer, flags).map(|(len, _)| len)
-    }
-
-    fn receive_all(&self, buffer: &mut Buffer, flags: libc::c_int) -> io::Result<(Option<usize>, Option<OwnedFd>)> {
+    fn receive_part(&self, room: &mut [u8], flags: libc::c_int) -> io::Result<(Option<usize>, Option<OwnedFd>)> {
         let mut header = [0; HEADER];
-        let parts = [part(&mut header), part(buffer.body(ROOM))];
+        let parts = [part(&mut header), part(room)];
         let mut control = [MaybeUninit::<u64>::uninit(); CONTROL_WORDS];
         // SAFETY: a msghdr of zeros is an empty one.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };

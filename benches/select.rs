@@ -8,17 +8,17 @@
 //! Contestants take turns within one run; times are medians, and the ratio is the median of the turns' ratios, with the middle half of
 //! them as its spread.
 
+mod memory;
 mod raw;
 mod turns;
 
 use breezeway::process::ForkedProcess;
 use breezeway::select::{ReceiverSet, Select};
 use breezeway::{Channel, Message, Sender, channel};
+use memory::{field, grown, make_room, resident, slabs};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -167,38 +167,6 @@ fn print(what: &str, compared: &Compared) {
     println!("{what:<36} {raw:>9.0} ns {ours:>9.0} ns  {middle:>5.2}× ({low:.2}–{high:.2})");
 }
 
-/// A number in a file of lines `name: number`.
-fn field(file: &str, name: &str) -> Result<u64> {
-    let text = fs::read_to_string(file)?;
-    let line = text.lines().find(|line| line.starts_with(name)).ok_or(name)?;
-    Ok(line.split_whitespace().nth(1).ok_or(name)?.parse()?)
-}
-
-/// Bytes in each of the kernel's caches, which only root may see, and `/proc/meminfo` in sum for everybody.
-fn slabs() -> Result<BTreeMap<String, u64>> {
-    let Ok(text) = fs::read_to_string("/proc/slabinfo") else {
-        return Ok([("all together".into(), 1024 * field("/proc/meminfo", "Slab:")?)].into());
-    };
-    let lines = text.lines().skip(2).filter_map(|line| {
-        let mut columns = line.split_whitespace();
-        let (name, _, objects, size) = (columns.next()?, columns.next()?, columns.next()?, columns.next()?);
-        Some((name.to_owned(), objects.parse::<u64>().ok()? * size.parse::<u64>().ok()?))
-    });
-    Ok(lines.collect())
-}
-
-/// Room for so many channels of which this process has one end each, or for as many as it may have: how many that is.
-fn make_room(channels: usize) -> Result<usize> {
-    const OTHERS: usize = 100;
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
-    let room = limit.maximum.map_or(channels, |room| (room as usize).saturating_sub(OTHERS));
-    if room < channels {
-        println!("\n(RLIMIT_NOFILE leaves room for {room} channels, not {channels})");
-    }
-    Ok(channels.min(room))
-}
-
 /// Memory of idle channels in a select, and how often a thread that waits for them is run.
 fn idle(time: Duration) -> Result<()> {
     let count = make_room(IDLE)?;
@@ -209,7 +177,6 @@ fn idle(time: Duration) -> Result<()> {
         let _ = parent.recv();
         drop(held);
     })?;
-    let resident = || field("/proc/self/status", "VmRSS:");
     let mut receivers = Vec::with_capacity(count);
     let (rss, slab) = (resident()?, slabs()?);
     for _ in 0..count {
@@ -224,20 +191,17 @@ fn idle(time: Duration) -> Result<()> {
         select.add(receiver)?;
     }
     let (rss_added, slab_added) = (resident()?, slabs()?);
-    let each = |before: u64, after: u64| after.saturating_sub(before) as f64 / count as f64;
-    let grown = |before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>| {
-        after.iter().map(|(name, &bytes)| each(before.get(name).copied().unwrap_or(0), bytes)).sum::<f64>()
-    };
+    let each = |bytes: u64| bytes as f64 / count as f64;
     println!("\n{count} idle channels, in bytes a channel:");
     println!(
         "  made:               {:>6.0} of this process, for one end, {:>6.0} of the kernel, for both",
-        1024.0 * each(rss, rss_made),
-        grown(&slab, &slab_made)
+        each(rss_made.saturating_sub(rss)),
+        each(grown(&slab, &slab_made))
     );
     println!(
         "  added to a select:  {:>6.0} of this process, {:>6.0} of the kernel",
-        1024.0 * each(rss_made, rss_added),
-        grown(&slab_made, &slab_added)
+        each(rss_added.saturating_sub(rss_made)),
+        each(grown(&slab_made, &slab_added))
     );
 
     let switches = || -> Result<[u64; 2]> {

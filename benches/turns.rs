@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each benchmark uses what it needs")]
 
 use std::error::Error;
+use std::fmt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -71,11 +72,36 @@ fn time(trips: &mut Trips, count: u64) -> Result<f64> {
     Ok(start.elapsed().as_nanos() as f64 / count as f64)
 }
 
-/// What the numbers were measured on.
-pub(crate) fn machine() -> Result<String> {
+/// What the numbers were measured on, and when.
+pub(crate) struct Machine {
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) kernel: String,
+    /// The compiler that cargo uses here, and so the one that has built this.
+    pub(crate) rustc: String,
+    pub(crate) date: String,
+}
+
+pub(crate) fn machine() -> Result<Machine> {
     let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
     let models: Vec<&str> = cpus.lines().filter(|line| line.starts_with("model name")).filter_map(|line| line.split(": ").nth(1)).collect();
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let date = String::from_utf8(Command::new("date").arg("+%Y-%m-%d").output()?.stdout)?;
-    Ok(format!("{} × {}, Linux {}, {}", models.len(), models.first().unwrap_or(&"unknown"), kernel.trim(), date.trim()))
+    let virtual_machine = if cpus.contains(" hypervisor") { " (a virtual machine)" } else { "" };
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
+    let said = |program, argument| -> Result<String> {
+        Ok(String::from_utf8(Command::new(program).arg(argument).output()?.stdout)?.trim().to_owned())
+    };
+    Ok(Machine {
+        processor: format!("{}{virtual_machine}", models.first().unwrap_or(&"unknown")),
+        cores: models.len(),
+        kernel,
+        rustc: said("rustc", "--version")?,
+        date: said("date", "+%Y-%m-%d")?,
+    })
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Machine { processor, cores, kernel, date, .. } = self;
+        write!(f, "{cores} × {processor}, Linux {kernel}, {date}")
+    }
 }

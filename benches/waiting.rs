@@ -223,7 +223,7 @@ fn main() -> Result<()> {
     let options = Options { json: given("--json"), turns, turn: Duration::from_millis(turn) };
     let machine = machine()?;
     if options.json {
-        println!("{}", serde_json::json!({ "machine": machine }));
+        println!("{}", serde_json::json!({ "machine": machine.to_string() }));
     } else {
         println!("{machine}\n");
     }

@@ -1,10 +1,12 @@
 //! An allocator that counts what the whole process holds. A test file installs it with `#[global_allocator]`.
 
 #![allow(unsafe_code, reason = "an allocator is unsafe to implement; this one hands everything on to the system's")]
+#![allow(dead_code, reason = "each test file uses what it needs")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+static COUNTING: AtomicBool = AtomicBool::new(true);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
@@ -25,8 +27,21 @@ impl Heap {
         LIVE.load(Ordering::Relaxed)
     }
 
+    /// Counts from now on, or no longer: where times are taken, what is left is to look whether it counts.
+    pub(crate) fn count(on: bool) {
+        COUNTING.store(on, Ordering::Relaxed);
+    }
+
     fn add(bytes: usize) {
-        PEAK.fetch_max(LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes, Ordering::Relaxed);
+        if COUNTING.load(Ordering::Relaxed) {
+            PEAK.fetch_max(LIVE.fetch_add(bytes, Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
+        }
+    }
+
+    fn subtract(bytes: usize) {
+        if COUNTING.load(Ordering::Relaxed) {
+            LIVE.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 }
 
@@ -39,7 +54,7 @@ unsafe impl GlobalAlloc for Heap {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        Heap::subtract(layout.size());
         // SAFETY: as above.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -49,7 +64,7 @@ unsafe impl GlobalAlloc for Heap {
         Heap::add(size);
         // SAFETY: as above.
         let moved = unsafe { System.realloc(pointer, layout, size) };
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        Heap::subtract(layout.size());
         moved
     }
 }

@@ -91,6 +91,8 @@ struct Runner<'a> {
 
 #[derive(Default)]
 struct Turns {
+    /// Why there are none.
+    unfit: Option<&'static str>,
     messages: u64,
     seen: Vec<Both>,
     allocations: f64,
@@ -102,13 +104,13 @@ pub(crate) fn compare(contestants: &[Contestant], effort: Effort, mode: Mode, pl
     let mut runners: Vec<Runner<'_>> = contestants.iter().map(|contestant| Runner::new(contestant, place)).collect();
     for (at, &work) in WORKS.iter().enumerate() {
         for runner in &mut runners {
-            runner.attempt(|pair, works| works[at].calibrate(pair, work, effort.turn));
+            runner.attempt(at, |pair, turns| turns.calibrate(pair, work, effort.turn));
         }
         for round in 0..effort.rounds {
             // Each goes first as often as any other.
             runners.rotate_left(usize::from(round > 0));
             for runner in &mut runners {
-                runner.attempt(|pair, works| works[at].take(pair, work));
+                runner.attempt(at, |pair, turns| turns.take(pair, work));
             }
         }
         runners.sort_by_key(|runner| contestants.iter().position(|contestant| contestant.name == runner.contestant.name));
@@ -118,33 +120,36 @@ pub(crate) fn compare(contestants: &[Contestant], effort: Effort, mode: Mode, pl
 
 impl<'a> Runner<'a> {
     fn new(contestant: &'a Contestant, place: Place<'_>) -> Runner<'a> {
-        let pair = match (contestant.unfit)(place.size) {
-            Some(reason) => Err(Outcome::Empty(reason.into())),
-            None => Pair::start(contestant, place).map_err(|error| Outcome::Failed(error.to_string())),
+        let unfit = WORKS.map(|work| (contestant.unfit)(work, place.size));
+        let pair = match unfit {
+            [Some(reason), Some(_)] => Err(Outcome::Empty(reason.into())),
+            _ => Pair::start(contestant, place).map_err(|error| Outcome::Failed(error.to_string())),
         };
-        Runner { contestant, pair, works: WORKS.iter().map(|_| Turns::default()).collect() }
+        Runner { contestant, pair, works: unfit.map(|unfit| Turns { unfit, ..Turns::default() }).into() }
     }
 
-    /// Does this with the pair, if there is one still. One that fails takes no further part.
-    fn attempt(&mut self, what: impl FnOnce(&mut Pair, &mut [Turns]) -> Result<()>) {
-        if let Ok(pair) = &mut self.pair
-            && let Err(error) = what(pair, &mut self.works)
+    /// Does this with the pair, if there is one still and this is for it. One that fails takes no further part.
+    fn attempt(&mut self, at: usize, what: impl FnOnce(&mut Pair, &mut Turns) -> Result<()>) {
+        if let (Ok(pair), turns @ Turns { unfit: None, .. }) = (&mut self.pair, &mut self.works[at])
+            && let Err(error) = what(pair, turns)
         {
             self.pair = Err(Outcome::Failed(error.to_string()));
         }
     }
 
     fn rows(self, mode: Mode, size: usize) -> Vec<Row> {
-        let Runner { contestant, pair, mut works } = self;
-        let messages = works.iter().map(|turns| turns.messages.clamp(1, COUNTED)).min().unwrap_or(1);
-        let calls = pair.and_then(|pair| pair.calls(&WORKS, messages).map_err(|error| Outcome::Failed(error.to_string())));
-        let rows = WORKS.iter().enumerate().map(|(at, &work)| {
-            let outcome = match &calls {
-                Ok(calls) => {
-                    works[at].calls = calls[at];
-                    Outcome::Measured(works[at].numbers(work))
+        let Runner { contestant, pair, works } = self;
+        let fit: Vec<Work> = WORKS.iter().zip(&works).filter(|(_, turns)| turns.unfit.is_none()).map(|(&work, _)| work).collect();
+        let messages = works.iter().filter(|turns| turns.unfit.is_none()).map(|turns| turns.messages.clamp(1, COUNTED)).min().unwrap_or(1);
+        let calls = pair.and_then(|pair| pair.calls(&fit, messages).map_err(|error| Outcome::Failed(error.to_string())));
+        let rows = WORKS.iter().zip(works).map(|(&work, mut turns)| {
+            let outcome = match (turns.unfit, &calls) {
+                (Some(reason), _) => Outcome::Empty(reason.into()),
+                (None, Err(outcome)) => outcome.clone(),
+                (None, Ok(calls)) => {
+                    turns.calls = fit.iter().position(|&other| other == work).map_or(0.0, |at| calls[at]);
+                    Outcome::Measured(turns.numbers(work))
                 }
-                Err(outcome) => outcome.clone(),
             };
             Row { contestant: contestant.name, work, mode, size, outcome }
         });

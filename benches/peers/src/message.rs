@@ -17,9 +17,12 @@ pub(crate) trait Load {
     fn read(&self, size: usize) -> Result<Option<u64>>;
 }
 
-/// Defines the message with these derives and this type for bytes.
+/// Defines the message with these derives and this type for bytes, which `fill` writes afresh: by default, in place.
 macro_rules! message {
     ($(#[$derive:meta])* $name:ident, $bytes:ty) => {
+        $crate::message::message!($(#[$derive])* $name, $bytes, |id, body: &mut $bytes| body.fill(id as u8));
+    };
+    ($(#[$derive:meta])* $name:ident, $bytes:ty, $fill:expr) => {
         $(#[$derive])*
         pub(crate) enum $name {
             Ping,
@@ -40,7 +43,8 @@ macro_rules! message {
             fn fill(&mut self, new: u64) {
                 if let $name::Request { id, name, tags, body } = self {
                     *id = new;
-                    $crate::message::write(new, name, tags, body);
+                    $crate::message::write(new, name, tags);
+                    ($fill)(new, body);
                 }
             }
 
@@ -70,11 +74,10 @@ pub(crate) fn parts(size: usize) -> (String, Vec<u32>, Vec<u8>) {
     (NAME.into(), vec![0; 2], vec![0; size - AROUND])
 }
 
-pub(crate) fn write(id: u64, name: &mut String, tags: &mut [u32], body: &mut [u8]) {
+pub(crate) fn write(id: u64, name: &mut String, tags: &mut [u32]) {
     name.clear();
     name.push_str(NAME);
     tags.fill(id as u32);
-    body.fill(id as u8);
 }
 
 pub(crate) fn check(size: usize, id: u64, name: &str, tags: &[u32], body: &[u8]) -> Result<u64> {

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::kernel::adopt;
 use crate::meeting::{Link, Meeting};
 use crate::message::message;
-use crate::side::{Carry, Side, Typed};
+use crate::side::{Carry, Side, Typed, Work};
 use crossmist::{Duplex, Object};
 use std::panic;
 
@@ -21,7 +21,7 @@ pub(crate) fn contestant() -> Contestant {
 }
 
 /// Tries whether a number can be sent: how crossmist 1.1.2 tells plain data from other objects depends on the compiler.
-fn unfit(_: usize) -> Option<&'static str> {
+fn unfit(_: Work, _: usize) -> Option<&'static str> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| ()));
     let sent = panic::catch_unwind(|| crossmist::duplex::<u32, u32>()?.0.send(&1));

@@ -14,7 +14,7 @@ mod unix_ipc;
 
 use crate::Result;
 use crate::meeting::{Link, Meeting};
-use crate::side::Side;
+use crate::side::{Side, Work};
 
 /// One of those that are compared.
 pub(crate) struct Contestant {
@@ -27,8 +27,8 @@ pub(crate) struct Contestant {
     pub(crate) link: Link,
     /// Makes one side, in its process.
     pub(crate) build: fn(&Meeting) -> Result<Box<dyn Side>>,
-    /// Why requests of this size cannot be sent, if so: such a cell stays empty.
-    pub(crate) unfit: fn(size: usize) -> Option<&'static str>,
+    /// Why it does not do this with requests of this size, if so: such a cell stays empty.
+    pub(crate) unfit: fn(work: Work, size: usize) -> Option<&'static str>,
 }
 
 impl Contestant {
@@ -39,8 +39,8 @@ impl Contestant {
     }
 }
 
-/// Carries requests of any size.
-fn any(_: usize) -> Option<&'static str> {
+/// Does everything, with requests of any size.
+fn any(_: Work, _: usize) -> Option<&'static str> {
     None
 }
 
@@ -52,6 +52,7 @@ pub(crate) fn all() -> Vec<Contestant> {
         breezeway::adaptive(),
         breezeway::spin(),
         breezeway::child(),
+        breezeway::buffered(),
         ipc_channel::contestant(),
         unix_ipc::contestant(),
         tokio_unix_ipc::contestant(),
