@@ -43,7 +43,7 @@
 //! - [`memory`] is for bytes that several processes read without a copy: [`SharedBytes`].
 //! - [`socket`] is the layer below: packets and descriptors without types.
 //!
-//! One message is one packet, sent by one `sendmsg` and received by one `recvmsg`, and many small ones may share one
+//! One message is one packet, sent by one `sendmsg` and received by one `recvmsg`; one of more than 4 MiB takes several, and many small ones may share one
 //! ([`Sender::send_all`], [`Sender::buffered`]). How that works, what it costs and what a peer may
 //! do is in the project's `docs/`.
 //!

@@ -22,7 +22,7 @@ use crate::sys::message::SCM_MAX_FD;
 pub struct Limits {
     /// Bytes of one encoded message, without its header. Default: 64 MiB, chosen, not tuned.
     ///
-    /// What fits in no packet (about 4 MiB; 208 KiB on older kernels) travels in sealed memory, which the receiver maps. For packets, a
+    /// What fits in no packet (about 4 MiB; 208 KiB on older kernels) travels in several packets, for which the receiver has a buffer, or in sealed memory, which it maps. For packets, a
     /// receiving thread reserves this much address space, up to 4 MiB, and touches only what messages fill.
     pub max_message: usize,
     /// Descriptors in one message. Default: 253, the kernel's own limit for one packet (`SCM_MAX_FD`); more than 65,535 counts as 65,535,

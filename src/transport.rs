@@ -1,19 +1,25 @@
 //! Packets to the kernel and back: [`Packet`] ⇄ one `sendmsg`, one `recvmsg`.
 //!
-//! What fits in no packet travels in memory that the packet carries ([`mod@memory`]), and more descriptors than it has room for in a socket
-//! ([`nested`]).
+//! What fits in no packet travels in memory that the packet carries ([`mod@memory`]), or in several packets ([`mod@parts`]) that the other side puts
+//! together ([`mod@assembly`]); more descriptors than a packet has room for in a socket ([`nested`]).
 //! Waiting is one operation tried in three ways: not at all, for ever (the same call without `MSG_DONTWAIT`: one system call), or until
 //! a moment (tried, then `poll`). `O_NONBLOCK` is never touched; where somebody else has set it, `EAGAIN` leads to `poll`. What is left
 //! in the socket when its peer goes is received before the end is reported. Knows no types.
 
+mod assembly;
 mod memory;
 mod nested;
+mod parts;
+
+pub(crate) use assembly::{ALL, Assembly};
+pub(crate) use parts::Right;
 
 use crate::error::{Fault, ProtocolError, SendFault, SystemError};
 use crate::limits::Limits;
 use crate::packet::{Body, Buffer, List, Packet};
 use crate::sys::message::{self, Arrival, Block, SCM_MAX_FD};
 use crate::sys::{fd, poll, socket, stack};
+use crate::wire::part::PART;
 use crate::wire::{BLOB_ENTRY, HEADER, Header, Kind};
 use bytes::Bytes;
 use std::io::{self, ErrorKind, IoSlice};
@@ -128,18 +134,20 @@ pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), SystemError> {
 
 /// Sends one message whole, or nothing of it.
 #[inline]
-pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Result<(), NotSent> {
-    send_kind(Kind::Message, socket, packet, wait)
+///
+/// What fits in no packet goes in parts where that is possible by this right.
+pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet, right: Option<&Right>, wait: Wait) -> Result<(), NotSent> {
+    send_kind(Kind::Message, socket, packet, right, wait)
 }
 
 /// The same for a packet of any kind that has nothing but a body.
 pub(crate) fn send_body(kind: Kind, socket: BorrowedFd<'_>, body: &[u8], wait: Wait) -> Result<(), NotSent> {
     let header = Header { kind, memory: false, nested: false, descriptors: 0, blobs: 0, body: body.len() as u64 };
-    send_whole(socket, header, &mut [IoSlice::new(&header.encode()), IoSlice::new(body)], &[], wait)
+    send_whole(socket, header, &mut [IoSlice::new(&header.encode()), IoSlice::new(body)], &[], None, wait)
 }
 
 /// The same for a packet of any kind.
-pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, wait: Wait) -> Result<(), NotSent> {
+pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, right: Option<&Right>, wait: Wait) -> Result<(), NotSent> {
     let body = packet.body.as_slice();
     let (descriptors, blobs) = (count(packet.descriptors.len()), count(packet.blobs.len()));
     let nested = if packet.descriptors.len() > SCM_MAX_FD { Some(nested::packed(socket, &packet.descriptors, wait)?) } else { None };
@@ -148,7 +156,7 @@ pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, wai
     let bytes = header.encode();
     let (head, body) = (IoSlice::new(&bytes), IoSlice::new(body));
     if packet.blobs.is_empty() {
-        return send_whole(socket, header, &mut [head, body], carried, wait);
+        return send_whole(socket, header, &mut [head, body], carried, right, wait);
     }
     let mut table = [0; Packet::MAX_BLOBS * BLOB_ENTRY];
     for (entry, blob) in table.chunks_exact_mut(BLOB_ENTRY).zip(packet.blobs.iter()) {
@@ -159,25 +167,41 @@ pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, wai
     let filled =
         parts.iter_mut().zip([head, body, IoSlice::new(table)].into_iter().chain(packet.blobs.iter().map(|blob| IoSlice::new(blob))));
     let filled = filled.map(|(slot, part)| *slot = part).count();
-    send_whole(socket, header, parts.split_at_mut(filled).0, carried, wait)
+    send_whole(socket, header, parts.split_at_mut(filled).0, carried, right, wait)
 }
 
-/// Sends the parts, the header first, as a packet, or in memory where they fit in none.
+/// Sends the slices, the header first, as a packet, or as they can be sent where they fit in none.
 #[inline]
 fn send_whole(
     socket: BorrowedFd<'_>,
     header: Header,
-    parts: &mut [IoSlice<'_>],
+    whole: &mut [IoSlice<'_>],
     descriptors: &[OwnedFd],
+    right: Option<&Right>,
     wait: Wait,
 ) -> Result<(), NotSent> {
-    match transmit(socket, parts, descriptors, wait) {
+    match transmit(socket, whole, descriptors, wait) {
         Err(NotTransmitted::Refused(error)) if matches!(error.raw_os_error(), Some(message::EMSGSIZE | message::ENOBUFS)) => {
-            let (_, payload) = parts.split_at_mut(1);
-            memory::send(socket, header, payload, descriptors, wait)
+            send_large(socket, header, whole, descriptors, right, wait)
         }
-        result => result.map_err(|error| error.explain(socket, parts)),
+        result => result.map_err(|error| error.explain(socket, whole)),
     }
+}
+
+#[cold]
+fn send_large(
+    socket: BorrowedFd<'_>,
+    header: Header,
+    whole: &mut [IoSlice<'_>],
+    descriptors: &[OwnedFd],
+    right: Option<&Right>,
+    wait: Wait,
+) -> Result<(), NotSent> {
+    if let Some(result) = right.and_then(|right| parts::send(socket, right, whole, descriptors, wait)) {
+        return result;
+    }
+    let (_, payload) = whole.split_at_mut(1);
+    memory::send(socket, header, payload, descriptors, wait)
 }
 
 /// The codec has kept both counts within `u16`.
@@ -257,14 +281,14 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Re
 
 /// The same for a packet of one of these kinds, of which the first is what is expected.
 #[inline]
-pub(crate) fn receive_kind(kinds: &[Kind], socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<(Kind, Packet), NotReceived> {
+pub(crate) fn receive_kind(kinds: &[Kind], socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<(Header, Packet), NotReceived> {
     let (mut near, mut far) = (Buffer::fitting(), Buffer::with_room(receive_room(limits)).map_err(|_| no_buffer())?);
     let mut header = [0; HEADER];
     let mut descriptors = List::new();
     let arrival = receive_parts(socket, &mut header, [near.spare(), far.spare()], &mut descriptors, wait)?;
     let unpacked = one_piece(near, far).and_then(|payload| unpack(kinds, &arrival, header, payload, &mut descriptors, limits));
     match unpacked {
-        Ok((kind, (body, blobs))) => Ok((kind, Packet { body, blobs, descriptors })),
+        Ok((header, (body, blobs))) => Ok((header, Packet { body, blobs, descriptors })),
         Err(fault) => {
             socket::close_at_once(&descriptors);
             Err(fault.into())
@@ -282,20 +306,20 @@ fn one_piece(near: Buffer, far: Buffer) -> Result<Buffer, Fault> {
     match (near.len(), far.len()) {
         (_, 0) => Ok(near),
         (0, _) => Ok(far),
-        _ => Ok(Buffer::holding([near.as_slice(), far.as_slice()]).map_err(|_| no_buffer())?),
+        _ => Ok(Buffer::holding([near.as_slice(), far.as_slice(), &[]]).map_err(|_| no_buffer())?),
     }
 }
 
-/// Looks at everything that can be seen without knowing the type, and takes it apart: the body and the blobs.
+/// Looks at everything that can be seen without knowing the type, and takes it apart: the body and the blobs. Of a part, all is body.
 #[inline]
 fn unpack(
     kinds: &[Kind],
     arrival: &Arrival,
     header: [u8; HEADER],
-    mut payload: Buffer,
+    payload: Buffer,
     descriptors: &mut List<OwnedFd>,
     limits: &Limits,
-) -> Result<(Kind, (Body, List<Bytes>)), Fault> {
+) -> Result<(Header, (Body, List<Bytes>)), Fault> {
     if arrival.bytes < HEADER {
         return Err(ProtocolError::ShortHeader { expected: HEADER, found: arrival.bytes }.into());
     }
@@ -303,10 +327,31 @@ fn unpack(
         return Err(Fault::FdTableFull);
     }
     let header = Header::decode(header, kinds)?;
-    // A thread's spare buffer may have more room than this end accepts.
-    if arrival.cut || payload.len() > receive_room(limits) {
-        return Err(Fault::TooLarge { limit: receive_room(limits) });
+    if header.kind == Kind::Part {
+        return part(arrival, header, payload, descriptors);
     }
+    // A thread's spare buffer may have more room than this end accepts.
+    let limit = limits.max_message.min(LARGEST_PACKET);
+    if arrival.cut || payload.len() > limit {
+        return Err(Fault::TooLarge { limit });
+    }
+    Ok((header, open(header, payload, descriptors, limits)?))
+}
+
+#[cold]
+fn part(arrival: &Arrival, header: Header, payload: Buffer, descriptors: &List<OwnedFd>) -> Result<(Header, (Body, List<Bytes>)), Fault> {
+    let (announced, found) = (header.descriptors.into(), descriptors.len());
+    if found != announced {
+        return Err(ProtocolError::DescriptorCount { announced, found }.into());
+    }
+    // What is longer than a message may be, is part of one that is.
+    let header = if arrival.cut { Header { body: u64::MAX, ..header } } else { header };
+    Ok((header, (Body::Own(payload), List::new())))
+}
+
+/// The same for what is behind a header, wherever it came from.
+#[inline]
+fn open(header: Header, mut payload: Buffer, descriptors: &mut List<OwnedFd>, limits: &Limits) -> Result<(Body, List<Bytes>), Fault> {
     if header.memory && payload.len() > 0 {
         return Err(ProtocolError::LongBody { announced: 0, found: payload.len() }.into());
     }
@@ -326,22 +371,22 @@ fn unpack(
     if let Some(memory) = descriptors.last().filter(|_| header.memory) {
         let opened = memory::open(header, memory.as_fd(), limits)?;
         descriptors.pop();
-        return Ok((header.kind, opened));
+        return Ok(opened);
     }
     let longest = header.parts(payload.as_slice())?.1.map(<[u8]>::len).max().unwrap_or(0);
     if is_worth_pinning(longest, payload.len()) {
         // It is copied into a buffer that fits it where this one does not, and the next like it arrives in that.
         let fits = is_worth_pinning(longest, payload.room());
-        let payload = if fits { payload } else { Buffer::holding([payload.as_slice(), &[]]).map_err(|_| no_buffer())? };
+        let payload = if fits { payload } else { Buffer::holding([payload.as_slice(), &[], &[]]).map_err(|_| no_buffer())? };
         let room = payload.room();
-        return Ok((header.kind, slices(header, &Bytes::from_owner(payload), room)?));
+        return Ok(slices(header, &Bytes::from_owner(payload), room)?);
     }
     // The thread wants its buffer back for the next message.
     let mut copies = List::new();
     let (body, blobs) = header.parts(payload.as_slice())?;
     blobs.map(Bytes::copy_from_slice).for_each(|blob| copies.push(blob));
     payload.truncate(body);
-    Ok((header.kind, (Body::Own(payload), copies)))
+    Ok((Body::Own(payload), copies))
 }
 
 /// Finds the parts in what arrived, which takes so much room as long as a slice of it is there.
@@ -357,9 +402,9 @@ fn is_worth_pinning(blob: usize, room: usize) -> bool {
     blob > 0 && blob >= room / 4
 }
 
-/// Bytes behind the header that this end makes room for.
+/// Bytes behind a packet's header that this end makes room for: a message's, or a part's numbers and such a message.
 fn receive_room(limits: &Limits) -> usize {
-    limits.max_message.min(LARGEST_PACKET)
+    limits.max_message.saturating_add(PART).min(LARGEST_PACKET)
 }
 
 /// One `recvmsg`, again and again until something arrives, the peer is gone or the time is over.

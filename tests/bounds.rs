@@ -576,7 +576,7 @@ fn a_stack_that_cannot_be_asked_about_is_taken_to_be_small() {
     assert!(receive::<u64>(&[7, 0, 0, 0, 0, 0, 0, 0], Limits::new()).is_ok());
 }
 
-/// Whatever went over a channel, it holds a few words; what a thread keeps is one buffer, and never a very large one.
+/// Whatever went over a channel, it holds a few words; what a thread keeps is one buffer, and the process one for the last very large message.
 fn idle_channels_hold_nothing() {
     const COUNT: usize = 1000;
     let sizes = [10, 100_000, 4 << 20, 5 << 20, 20 << 20];
@@ -590,7 +590,7 @@ fn idle_channels_hold_nothing() {
         assert_eq!(far.recv().unwrap().len(), size);
     }
     let held = Heap::live() - before - made;
-    assert!(held < 10 << 20, "{held} bytes are held beside the channels");
+    assert!(held < (10 << 20) + (21 << 20), "{held} bytes are held beside the channels");
 }
 
 /// What the other tests rely on: the allocator counts, the address space is limited, a thread has the stack it was given.

@@ -226,6 +226,20 @@ fn every_batch_is_received_and_sent_as_it_is_written() {
     assert!(vectors.0.is_empty());
 }
 
+/// How they are sent is in `tests/parts.rs`: it takes a message larger than a file of vectors should be.
+#[test]
+fn parts_are_received_as_they_are_written() {
+    let mut vectors = Vectors::read(include_str!("golden/parts.txt"));
+    let (peer, receiver) = RawPeer::of_receiver::<Of<(File, String)>>().unwrap();
+    for name in ["head", "first", "between", "last"] {
+        let vector = vectors.take(name);
+        peer.send(&vector.bytes, &vec![file().as_fd(); vector.descriptors]).unwrap();
+    }
+    assert_eq!([(); 2].map(|()| receiver.try_recv().unwrap().0.1), ["", "abc"]);
+    assert!(receiver.try_recv().unwrap_err().is_empty());
+    assert!(vectors.0.is_empty());
+}
+
 #[test]
 fn every_vector_is_received_and_sent_as_it_is_written() {
     let mut vectors = Vectors::read(include_str!("golden/vectors.txt"));

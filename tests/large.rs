@@ -151,7 +151,8 @@ fn a_kernel_without_large_pieces_of_memory_is_not_noticed() {
         sender.send_timeout(bytes(9, length).into(), Duration::from_secs(5)).unwrap();
         assert!(receiver.recv().unwrap().0 == bytes(8, length));
         assert!(receiver.recv().unwrap().0 == bytes(9, length));
-        refused += if length + 28 > 85_696 { 3 } else { 0 };
+        // Those that may wait try a part of that size too, and then smaller ones.
+        refused += if length + 28 > 85_696 { 5 } else { 0 };
         assert_eq!(fragmented::refused(), refused, "it was as the test says");
     }
     // Where not even a header passes, there is no road left.
@@ -359,10 +360,10 @@ fn a_sandbox_without_memory_files_is_told() {
 fn a_receiver_without_address_space_loses_one_message() {
     let _ledger = FdLedger::open().unwrap();
     let (sender, receiver) = channel::<Blob>().unwrap();
-    sender.send(vec![6; LARGE].into()).unwrap();
+    sender.try_send(vec![6; LARGE].into()).unwrap();
     receiver.recv().unwrap();
-    sender.send(vec![7; 32 * MIB].into()).unwrap();
-    sender.send(vec![8; LARGE].into()).unwrap();
+    sender.try_send(vec![7; 32 * MIB].into()).unwrap();
+    sender.try_send(vec![8; LARGE].into()).unwrap();
     let open = FdLedger::open().unwrap();
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();

@@ -150,7 +150,7 @@ impl Table {
         let wrapping = [u64::MAX.to_le_bytes(), 1_u64.to_le_bytes()].concat();
         self.packet("M19", &whole(2, 0, &wrapping), 0, ProtocolError::ShortBody { announced: u64::MAX, found: 16 });
         self.packet("M20", &whole(1, 0, &[0; 9]), 0, ProtocolError::LongBody { announced: 8, found: 9 });
-        self.packet("M13", &with(1, 5), 0, ProtocolError::Kind { expected: 1, found: 5 });
+        self.packet("M13", &with(1, 6), 0, ProtocolError::Kind { expected: 1, found: 6 });
         // A batch of the numbers 1 and 2.
         let batch = batch_packet(&[&[1, 0, 0, 0], &[2, 0, 0, 0]]);
         let with = |position: usize, byte: u8| {
@@ -171,6 +171,27 @@ impl Table {
         self.packet("M63", &with(19, 0xff), 0, ProtocolError::ShortFrame { announced: 0xff00_0008, found: 16 });
         let cut = [&[1, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0], [0; 3].as_slice()].concat();
         self.packet("M63", &cut, 0, ProtocolError::ShortFrame { announced: 4, found: 3 });
+        // A part, which is a whole message of its own.
+        let part = |offset: u8, total: u8| {
+            let head = [[1, 5, 0, 0, 0, 0, 0, 0], [total, 0, 0, 0, 0, 0, 0, 0], [7; 8], [offset, 0, 0, 0, 0, 0, 0, 0]].concat();
+            [head.as_slice(), &good].concat()
+        };
+        let with = |position: usize, byte: u8| {
+            let mut bytes = part(0, 20);
+            bytes[position] = byte;
+            bytes
+        };
+        self.packet("M14", &with(2, 1), 0, ProtocolError::Flags { found: 1 });
+        self.packet("M51", &with(6, 1), 0, ProtocolError::BlobCount { announced: 1, limit: 0 });
+        self.packet("M17", &with(4, 1), 0, ProtocolError::DescriptorCount { announced: 1, found: 0 });
+        self.packet("M51", &part(0, 20)[..31], 0, ProtocolError::ShortHeader { expected: 32, found: 31 });
+        self.packet("M51", &part(0, 15)[..32], 0, ProtocolError::ShortHeader { expected: 16, found: 15 });
+        self.packet("M53", &part(1, 21), 0, ProtocolError::Part { expected: 0, found: 1, total: 21 });
+        self.packet("M54", &part(0, 19), 0, ProtocolError::Part { expected: 0, found: 0, total: 19 });
+        self.packet("M55", &[&with(4, 1)[..8], &part(0, 21)[8..]].concat(), 1, ProtocolError::PartDescriptors { descriptors: 1 });
+        self.packet("M12", &with(32, 2), 0, ProtocolError::Version { expected: 1, found: 2 });
+        self.packet("M13", &with(33, 4), 0, ProtocolError::Kind { expected: 1, found: 4 });
+        self.packet("M20", &with(40, 3), 0, ProtocolError::LongBody { announced: 3, found: 4 });
     }
 
     fn values(&mut self) {

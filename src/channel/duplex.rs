@@ -175,7 +175,7 @@ impl<S, R> TryFrom<Channel<S, R>> for OwnedFd {
         if channel.end.is_hello_pending() {
             return Err(IntoFdError::HelloPending(channel));
         }
-        if !channel.end.is_empty() {
+        if !channel.end.is_movable() {
             return Err(IntoFdError::NotEmpty(channel));
         }
         let limits = channel.limits;

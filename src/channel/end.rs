@@ -3,6 +3,7 @@
 use super::inbox::{Inbox, Turn};
 use super::peer::Peer;
 use super::source::Registered;
+use super::unfinished::Unfinished;
 use super::waiting::Policy;
 use crate::codec::{self, PairId, frame};
 use crate::error::{AdoptError, EncodeError, Fault, IntoFdError, ProtocolError, SystemError};
@@ -11,7 +12,7 @@ use crate::packet::{Body, Packet};
 use crate::socket::Socket;
 use crate::sys::poll::{self, Ready};
 use crate::sys::socket::Direction;
-use crate::transport::{self, NotReceived, NotSent, Wait};
+use crate::transport::{self, ALL, NotReceived, NotSent, Right, Wait};
 use crate::wire::Kind;
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use std::cell::Cell;
@@ -35,27 +36,32 @@ pub(crate) struct End {
     pub(super) waiting: Policy,
     /// What has been received and not taken.
     inbox: Inbox,
+    /// What has been received of a message that is not whole.
+    unfinished: Unfinished,
+    /// Whether large messages may go in parts.
+    right: Right,
 }
 
 impl End {
     pub(crate) fn pair() -> Result<(End, End), SystemError> {
         let (left, right) = transport::pair()?;
         let pair = new_pair();
-        let end = |fd| End::of(Socket::connected(fd), pair);
+        let end = |fd| End::of(Socket::connected(fd), pair, Right::new(true));
         Ok((end(left), end(right)))
     }
 
-    fn of(socket: Socket, pair: PairId) -> End {
-        End { registered: Registered::default(), socket, pair, peer: OnceLock::new(), waiting: Policy::new(), inbox: Inbox::default() }
+    fn of(socket: Socket, pair: PairId, right: Right) -> End {
+        let (registered, peer, waiting) = (Registered::default(), OnceLock::new(), Policy::new());
+        End { registered, socket, pair, peer, waiting, inbox: Inbox::default(), unfinished: Unfinished::default(), right }
     }
 
     pub(crate) fn adopt(fd: OwnedFd) -> Result<End, AdoptError> {
-        Ok(End::of(Socket::try_from(fd)?, new_pair()))
+        Ok(End::of(Socket::try_from(fd)?, new_pair(), Right::new(false)))
     }
 
     /// Takes whatever this is. What cannot be sent on says so when it is tried.
     pub(crate) fn unexamined(fd: OwnedFd) -> End {
-        End::of(Socket::connected(fd), new_pair())
+        End::of(Socket::connected(fd), new_pair(), Right::new(false))
     }
 
     /// Tells this end who is at the other.
@@ -84,6 +90,11 @@ impl End {
         self.peer.get().and_then(Peer::child)
     }
 
+    /// Tells it that this process has no other descriptor of its socket.
+    pub(crate) fn is_sole(&self) {
+        self.right.grant();
+    }
+
     pub(crate) fn registered(&self) -> &Registered {
         &self.registered
     }
@@ -105,7 +116,7 @@ impl End {
     #[inline]
     pub(crate) fn send<T: Serialize>(&self, message: &T, limits: &Limits, wait: Wait) -> Result<(), NotSent> {
         match self.peer.get() {
-            None => self.socket.deliver(message, limits, Some(self.pair), wait),
+            None => self.socket.deliver(message, limits, Some(self.pair), self.right(wait), wait),
             Some(_) => {
                 let limits = self.sending_limits(limits, wait)?;
                 let packet = codec::encode(message, &limits, Some(self.pair))?;
@@ -124,12 +135,18 @@ impl End {
     }
 
     pub(super) fn send_packet(&self, packet: &Packet, wait: Wait) -> Result<(), NotSent> {
-        self.attempt_to_send(wait, |wait| transport::send(self.as_fd(), packet, wait))
+        let right = self.right(wait);
+        self.attempt_to_send(wait, |wait| transport::send(self.as_fd(), packet, right, wait))
     }
 
     /// Sends a packet that has nothing but a body.
     pub(super) fn send_body(&self, kind: Kind, body: &[u8], wait: Wait) -> Result<(), NotSent> {
         self.attempt_to_send(wait, |wait| transport::send_body(kind, self.as_fd(), body, wait))
+    }
+
+    /// For a send that may wait, because parts wait for each other.
+    fn right(&self, wait: Wait) -> Option<&Right> {
+        if matches!(wait, Wait::Not) { None } else { Some(&self.right) }
     }
 
     #[inline]
@@ -150,6 +167,7 @@ impl End {
         let result = self.receive_new(limits, wait);
         if matches!(result, Err(NotReceived::Closed)) {
             self.registered.leave();
+            self.unfinished.clear();
         }
         result
     }
@@ -178,9 +196,14 @@ impl End {
     /// Receives a packet: its message, or the first of its messages.
     #[inline]
     fn obtain<T: DeserializeOwned>(&self, limits: &Limits, wait: Wait) -> Result<T, NotReceived> {
-        match transport::receive_kind(&[Kind::Message, Kind::Batch], self.as_fd(), limits, wait)? {
-            (Kind::Batch, packet) => self.begin(packet.body, limits),
-            (_, packet) => Ok(codec::decode(packet, limits)?),
+        let first = if self.unfinished.is_empty() { Some(transport::receive_kind(&ALL, self.as_fd(), limits, wait)?) } else { None };
+        let (kind, packet) = match first {
+            Some((header, packet)) if header.kind != Kind::Part => (header.kind, packet),
+            first => self.unfinished.receive(first, self.as_fd(), limits, wait)?,
+        };
+        match kind {
+            Kind::Batch => self.begin(packet.body, limits),
+            _ => Ok(codec::decode(packet, limits)?),
         }
     }
 
@@ -198,6 +221,11 @@ impl End {
         self.inbox.is_empty()
     }
 
+    /// Whether somebody else could go on receiving where this end stopped.
+    pub(super) fn is_movable(&self) -> bool {
+        self.inbox.is_empty() && self.unfinished.is_empty()
+    }
+
     pub(super) fn turn(&self) -> Result<Turn<'_>, Fault> {
         self.inbox.turn(&self.registered)
     }
@@ -205,6 +233,7 @@ impl End {
     /// Throws away what has been received and not taken.
     pub(crate) fn clear(&self) {
         self.inbox.clear(&self.registered);
+        self.unfinished.clear();
     }
 
     /// Waits until something of what is wanted can be done, `other` is readable, or the deadline has passed: nothing is found then. Of an end
@@ -231,7 +260,10 @@ impl End {
         end.registered.leave();
         match Arc::try_unwrap(end) {
             Ok(end) => Ok(end.socket.into()),
-            Err(end) => end.as_fd().try_clone_to_owned().map_err(|error| (end, error)),
+            Err(end) => {
+                end.right.forgo();
+                end.as_fd().try_clone_to_owned().map_err(|error| (end, error))
+            }
         }
     }
 
@@ -240,9 +272,10 @@ impl End {
         let refused = match () {
             () if half => Some(EncodeError::SplitHalf),
             () if self.is_hello_pending() => Some(EncodeError::HelloPending),
-            () if !self.is_empty() => Some(EncodeError::NotEmpty),
+            () if !self.is_movable() => Some(EncodeError::NotEmpty),
             () => None,
         };
+        self.right.forgo();
         frame::put_end(self.as_fd(), self.pair, refused, serializer)
     }
 }
@@ -294,7 +327,7 @@ impl Half {
         if half.split_by.is_some() {
             return Err(IntoFdError::SplitHalf(back(half)));
         }
-        if !half.end.is_empty() {
+        if !half.end.is_movable() {
             return Err(IntoFdError::NotEmpty(back(half)));
         }
         let (end, direction) = (Arc::clone(&half.end), half.direction);

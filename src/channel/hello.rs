@@ -395,5 +395,5 @@ fn read(packet: Packet) -> Result<Said, HelloError> {
 
 fn send<T: Serialize>(kind: Kind, socket: BorrowedFd<'_>, value: &T, limits: &Limits) -> Result<(), NotSent> {
     let packet = codec::encode(value, limits, None)?;
-    transport::send_kind(kind, socket, &packet, Wait::Not)
+    transport::send_kind(kind, socket, &packet, None, Wait::Not)
 }

@@ -14,6 +14,7 @@ mod peer;
 mod receiver;
 mod sender;
 mod source;
+mod unfinished;
 mod verbs;
 mod waiting;
 

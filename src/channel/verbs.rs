@@ -10,7 +10,8 @@ macro_rules! sending_verbs {
         /// that can happen, use a form with a deadline, or receive in between.
         ///
         /// One system call, and no allocation beyond what the message's own `Serialize` does; for each descriptor a `dup` and a `close`.
-        /// What fits in no packet (about 4 MiB) takes six calls more, and a copy of it in memory that is there until it is received.
+        /// What fits in no packet (about 4 MiB) goes in several, two calls each, while the receiver takes them. Where it takes none for 10 ms, and 1 ms for each
+        /// MiB, or another process is sending such a message by the same end, it goes in memory that its packet carries: six calls more than a small one, and a copy.
         /// A sender that waits is woken when the queue is three quarters empty, which is the kernel's rule: a receiver that takes a
         /// few messages and then waits for this sender may wait for ever.
         ///
@@ -41,7 +42,7 @@ macro_rules! sending_verbs {
             self.end().send(message, &self.limits, $crate::transport::Wait::Forever).map_err(|error| error.into_send_error(()))
         }
 
-        /// Sends a message if there is room for it now. Never waits. A message that fits in no packet is copied, if there is room.
+        /// Sends a message if there is room for it now. Never waits. A message that fits in no packet is copied into memory, if there is room.
         ///
         /// # Errors
         ///
@@ -186,8 +187,8 @@ macro_rules! receiving_verbs {
     ($message:ident) => {
         /// Receives a message. Waits for it.
         ///
-        /// One system call, and no allocation beyond what the message's own fields need. What fits in no packet takes eight calls more, and its
-        /// large byte strings are slices of memory that stays mapped until the last of them is dropped.
+        /// One system call, and no allocation beyond what the message's own fields need. What fits in no packet takes one call for each MiB, or nine where it comes in
+        /// memory, and its large byte strings are slices of one buffer, or of memory that stays mapped, until the last of them is dropped.
         ///
         /// # Errors
         ///

@@ -49,8 +49,8 @@ pub enum IntoFdError<E> {
     /// The program at its other end has not said hello yet, which only this end can hear: [`Channel::wait_ready`](crate::Channel::wait_ready).
     #[error("the program at the other end has not said hello yet: wait for it (`Channel::wait_ready`)")]
     HelloPending(E),
-    /// It has received messages which nobody has taken from it ([`Receiver::has_buffered`](crate::Receiver::has_buffered)).
-    #[error("it has received messages which were not taken: receive them (`try_recv` until `Empty`) first")]
+    /// It has received messages which nobody has taken from it ([`Receiver::has_buffered`](crate::Receiver::has_buffered)), or parts of one.
+    #[error("it has received messages, or parts of one, which were not taken: receive them (`try_recv` until `Empty`) first")]
     NotEmpty(E),
     /// Clones of it remain, so the descriptor had to be duplicated, and that failed.
     #[error("the descriptor could not be duplicated")]

@@ -107,8 +107,11 @@ pub enum EncodeError {
     /// The message holds an end on which another program has not said hello yet, which only this end can hear.
     #[error("the program at the other end of a channel has not said hello yet: wait for it (`Channel::wait_ready`) before the end is sent")]
     HelloPending,
-    /// The message holds an end that has received messages which nobody has taken from it ([`Receiver::has_buffered`](crate::Receiver::has_buffered)).
-    #[error("an end that has received messages which were not taken cannot be sent: receive them (`try_recv` until `Empty`) first")]
+    /// The message holds an end that has received messages which nobody has taken from it ([`Receiver::has_buffered`](crate::Receiver::has_buffered)),
+    /// or parts of one.
+    #[error(
+        "an end that has received messages, or parts of one, which were not taken cannot be sent: receive them (`try_recv` until `Empty`) first"
+    )]
     NotEmpty,
     /// A descriptor in the message could not be duplicated.
     #[error("a descriptor of the message could not be duplicated")]
@@ -185,7 +188,7 @@ pub enum ProtocolError {
     /// The kind byte.
     #[error("kind {found}, expected {expected}")]
     Kind {
-        /// The kind that can be here: 1, a message (where a batch can be too, which is 4), or while programs meet 2 or 3.
+        /// The kind that can be here: 1, a message (where a batch can be too, which is 4, and a part, 5), or while programs meet 2 or 3.
         expected: u8,
         /// The kind in the header.
         found: u8,
@@ -246,6 +249,23 @@ pub enum ProtocolError {
         announced: u64,
         /// Bytes left in the batch.
         found: usize,
+    },
+    /// A part of a message that is not its next, or of another message than the one whose parts arrive, or longer than what the message lacks. The
+    /// message that it is of is lost.
+    #[error("a part of a message at byte {found} of it, where byte {expected} of {total} was to come")]
+    Part {
+        /// Bytes of the message that have arrived; 0 where none is arriving.
+        expected: u64,
+        /// Where the part belongs, by its own words.
+        found: u64,
+        /// Bytes of the whole message with its header, by the part's own words.
+        total: u64,
+    },
+    /// A part of a message that is not its last has descriptors.
+    #[error("{descriptors} descriptors travel with a part of a message that is not its last")]
+    PartDescriptors {
+        /// How many; all closed by now.
+        descriptors: usize,
     },
     /// A packet of no bytes at all.
     #[error("an empty packet")]

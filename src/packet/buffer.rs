@@ -1,12 +1,14 @@
 //! Byte buffers that a thread uses again and again.
 //!
 //! Each thread keeps one spare buffer, with room for any packet, and one that fits what it lately received, so that slices of it pin little else.
-//! A buffer that is dropped becomes one of the two, unless it is very large. So a thread that sends and receives allocates once,
+//! A buffer that is dropped becomes one of the two, unless it is very large; of those that very large messages arrived in, the process keeps the last. So a thread that sends and receives allocates once,
 //! an idle channel holds no buffer at all, and nesting (a `Serialize` that sends) costs an allocation and nothing worse. Bytes of an
 //! earlier message are never visible: a buffer is as long as what was written into it, whatever its capacity.
 
 use std::cell::Cell;
 use std::collections::TryReserveError;
+use std::mem;
+use std::sync::{Mutex, PoisonError};
 
 thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -22,14 +24,21 @@ const PAGE: usize = 4096;
 /// Below this a buffer is not worth a page of padding.
 const LARGE: usize = 8 * 1024;
 
-/// A larger buffer is given back to the system: room for the body of any packet, grown by doubling.
+/// A thread gives a larger buffer back to the system: room for the body of any packet, grown by doubling.
 const KEPT: usize = 9 << 20;
+
+/// The last of the process's buffers for very large messages: pages that are there already are what makes receiving one fast.
+static LAST_LARGE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+/// A larger one is given back to the system: room for a message of the default limit.
+const LARGE_KEPT: usize = (64 << 20) + 2 * PAGE;
 
 /// A growing string of bytes.
 pub(crate) struct Buffer {
     /// The first `start` bytes are padding.
     bytes: Vec<u8>,
     start: usize,
+    /// Whether it is one for a very large message.
+    large: bool,
 }
 
 impl Buffer {
@@ -58,8 +67,21 @@ impl Buffer {
         Buffer::empty(FITTING.try_with(Cell::take).unwrap_or_default())
     }
 
+    /// An empty buffer with room for `room` bytes, more than a thread keeps, and for at most twice as many: what is kept of it keeps little else.
+    pub(crate) fn large(room: usize) -> Result<Buffer, TryReserveError> {
+        let room = room.max(KEPT).saturating_add(PAGE);
+        let mut bytes = mem::take(&mut *LAST_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+        if !(room..room.saturating_mul(2)).contains(&bytes.capacity()) {
+            bytes = Vec::new();
+            bytes.try_reserve_exact(room)?;
+        }
+        let mut buffer = Buffer::empty(bytes);
+        buffer.large = true;
+        Ok(buffer)
+    }
+
     /// The parts, in a buffer that fits them.
-    pub(crate) fn holding(parts: [&[u8]; 2]) -> Result<Buffer, TryReserveError> {
+    pub(crate) fn holding(parts: [&[u8]; 3]) -> Result<Buffer, TryReserveError> {
         let len = parts.iter().map(|part| part.len()).sum::<usize>();
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(len.saturating_add(PAGE))?;
@@ -70,7 +92,7 @@ impl Buffer {
 
     /// An empty buffer of its own, which leaves the thread its spare one: for what is kept.
     pub(crate) fn own() -> Buffer {
-        Buffer { bytes: Vec::new(), start: 0 }
+        Buffer { bytes: Vec::new(), start: 0, large: false }
     }
 
     #[inline]
@@ -78,7 +100,7 @@ impl Buffer {
         let past = bytes.as_ptr().addr() % PAGE;
         let start = if bytes.capacity() < LARGE { 0 } else { (PAGE + PAGE_OFFSET - past) % PAGE };
         bytes.resize(start, 0);
-        Buffer { bytes, start }
+        Buffer { bytes, start, large: false }
     }
 
     #[inline]
@@ -140,7 +162,12 @@ impl AsRef<[u8]> for Buffer {
 impl Drop for Buffer {
     #[inline]
     fn drop(&mut self) {
-        let mut bytes = std::mem::take(&mut self.bytes);
+        let mut bytes = mem::take(&mut self.bytes);
+        if self.large && bytes.capacity() <= LARGE_KEPT {
+            bytes.clear();
+            *LAST_LARGE.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
+            return;
+        }
         if bytes.capacity() == 0 || bytes.capacity() > KEPT {
             return;
         }
@@ -182,7 +209,7 @@ mod tests {
     #[test]
     fn the_larger_of_two_buffers_is_the_spare_and_the_last_of_the_others_fits() {
         assert_eq!(Buffer::fitting().room(), 0);
-        let (large, small) = (Buffer::with_room(1 << 20).unwrap(), Buffer::holding([b"a small ", b"message"]).unwrap());
+        let (large, small) = (Buffer::with_room(1 << 20).unwrap(), Buffer::holding([b"a small ", b"message", b""]).unwrap());
         assert_eq!(small.as_slice(), b"a small message");
         let (rooms, address) = ((large.room(), small.room()), small.as_slice().as_ptr());
         // In either order.
@@ -193,7 +220,7 @@ mod tests {
         drop(large);
         drop(small);
         assert_eq!(Buffer::fitting().as_slice().as_ptr(), address, "again, and without what it held");
-        let other = Buffer::holding([&[7; 10_000], &[]]).unwrap();
+        let other = Buffer::holding([&[7; 10_000], &[], &[]]).unwrap();
         let room = other.room();
         drop(other);
         assert_eq!(Buffer::fitting().room(), room);
@@ -241,7 +268,27 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_for_a_very_large_message_is_used_again_for_one_that_fits_it() {
+        let address = |buffer: &Buffer| buffer.as_slice().as_ptr();
+        let mut first = Buffer::large(20 << 20).unwrap();
+        first.extend(b"secret");
+        let there = address(&first);
+        std::thread::spawn(|| drop(first)).join().unwrap();
+        let again = Buffer::large(15 << 20).unwrap();
+        assert_eq!((address(&again), again.as_slice()), (there, b"".as_slice()));
+        let other = Buffer::large(15 << 20).unwrap();
+        assert_ne!(address(&other), there, "there is one");
+        drop(again);
+        let small = Buffer::large(5 << 20).unwrap();
+        assert!(small.room() <= 10 << 20, "it would keep four times as much");
+        assert_eq!(address(&small).addr() % PAGE, PAGE_OFFSET);
+        drop(Buffer::large(LARGE_KEPT + PAGE).unwrap());
+        assert!(LAST_LARGE.lock().unwrap().capacity() < LARGE_KEPT, "more than that is not kept");
+    }
+
+    #[test]
     fn a_room_that_no_machine_has_is_an_error() {
         assert!(Buffer::with_room(usize::MAX).is_err());
+        assert!(Buffer::large(usize::MAX).is_err());
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{AdoptError, AdoptFault, Fault, RecvError, SendError, SystemEr
 use crate::limits::Limits;
 use crate::packet::List;
 use crate::sys::{self, message::Room};
-use crate::transport::{self, NotReceived, NotSent, Wait};
+use crate::transport::{self, NotReceived, NotSent, Right, Wait};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -127,7 +127,7 @@ impl Socket {
     ///
     /// A [`SendError`] as an `io::Error`: `BrokenPipe` when the other end is closed, `InvalidInput` for a message that cannot be sent.
     pub fn send<T: Serialize>(&mut self, message: T) -> io::Result<()> {
-        self.deliver(&message, &Limits::default(), None, Wait::Forever).map_err(|error| match error {
+        self.deliver(&message, &Limits::default(), None, None, Wait::Forever).map_err(|error| match error {
             NotSent::Fault(fault) => fault.into(),
             NotSent::Full | NotSent::Closed => SendError::Closed(()).into(),
         })
@@ -162,10 +162,11 @@ impl Socket {
         message: &T,
         limits: &Limits,
         via: Option<PairId>,
+        right: Option<&Right>,
         wait: Wait,
     ) -> Result<(), NotSent> {
         let packet = codec::encode(message, limits, via)?;
-        transport::send(self.as_fd(), &packet, wait)
+        transport::send(self.as_fd(), &packet, right, wait)
     }
 
     /// Receives and decodes. The one way by which values arrive.

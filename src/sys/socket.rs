@@ -162,6 +162,14 @@ pub(crate) fn queued(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
+/// The bytes that this end has sent and its peer has not received, as the kernel counts them against [`send_buffer`]. `ioctl(SIOCOUTQ)`, unix(7)
+pub(crate) fn unreceived(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the call writes one int. `SIOCOUTQ` is `TIOCOUTQ` under another name.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) })?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
 /// Sees to it that closing these, which nobody asked for, takes no time: whoever sent a TCP socket may have asked it to linger when
 /// closed, for as long as he liked. Most are no sockets, and the call fails.
 pub(crate) fn close_at_once(descriptors: &[OwnedFd]) {

@@ -1,11 +1,12 @@
 //! The packet header as bytes. `docs/wire-format.md` is the specification; this is its only implementation.
 //!
 //! Knows numbers and bytes: no descriptors, no I/O, no allocation. Every check that needs nothing but the header is here; what a batch's body
-//! is made of is in [`batch`].
+//! is made of is in [`batch`], and what stands in front of a part's bytes in [`part`].
 
 #![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)]
 
 pub(crate) mod batch;
+pub(crate) mod part;
 
 use crate::error::ProtocolError;
 use crate::packet::Packet;
@@ -32,6 +33,8 @@ pub(crate) enum Kind {
     Schemas = 3,
     /// Values, each behind its length.
     Batch = 4,
+    /// A piece of a packet.
+    Part = 5,
 }
 
 /// What stands before the body of every packet.
@@ -46,7 +49,7 @@ pub(crate) struct Header {
     pub(crate) descriptors: u16,
     /// Entries in the blob table.
     pub(crate) blobs: u16,
-    /// Bytes of the body.
+    /// Bytes of the body; of a part, of the packet that it is a piece of.
     pub(crate) body: u64,
 }
 
@@ -71,13 +74,14 @@ impl Header {
         let Some(kind) = expected.iter().copied().find(|expected| *expected as u8 == kind) else {
             return Err(ProtocolError::Kind { expected: expected.first().map_or(0, |expected| *expected as u8), found: kind });
         };
-        // A hello is what any two versions of this library understand.
-        let reserved = flags & !(if kind == Kind::Hello { 0 } else { MEMORY | NESTED });
+        // A hello is what any two versions of this library understand. A part's message has its own flags.
+        let reserved = flags & !(if matches!(kind, Kind::Hello | Kind::Part) { 0 } else { MEMORY | NESTED });
         if reserved != 0 {
             return Err(ProtocolError::Flags { found: reserved });
         }
-        if usize::from(blobs) > Packet::MAX_BLOBS {
-            return Err(ProtocolError::BlobCount { announced: blobs.into(), limit: Packet::MAX_BLOBS });
+        let limit = if kind == Kind::Part { 0 } else { Packet::MAX_BLOBS };
+        if usize::from(blobs) > limit {
+            return Err(ProtocolError::BlobCount { announced: blobs.into(), limit });
         }
         let descriptors = u16::from_le_bytes([d0, d1]);
         let body = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
@@ -179,11 +183,19 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_has_no_flags() {
-        let hello = |memory, nested| Header { kind: Kind::Hello, memory, nested, ..PLAIN };
-        assert_eq!(Header::decode(hello(true, false).encode(), &[Kind::Hello]), Err(ProtocolError::Flags { found: 1 }));
-        assert_eq!(Header::decode(hello(false, true).encode(), &[Kind::Hello]), Err(ProtocolError::Flags { found: 2 }));
-        assert_eq!(Header::decode(hello(false, false).encode(), &[Kind::Hello]), Ok(hello(false, false)));
+    fn a_hello_and_a_part_have_no_flags() {
+        for kind in [Kind::Hello, Kind::Part] {
+            let of = |memory, nested| Header { kind, memory, nested, ..PLAIN };
+            assert_eq!(Header::decode(of(true, false).encode(), &[kind]), Err(ProtocolError::Flags { found: 1 }));
+            assert_eq!(Header::decode(of(false, true).encode(), &[kind]), Err(ProtocolError::Flags { found: 2 }));
+            assert_eq!(Header::decode(of(false, false).encode(), &[kind]), Ok(of(false, false)));
+        }
+    }
+
+    #[test]
+    fn a_part_has_no_blobs() {
+        let part = Header { kind: Kind::Part, blobs: 1, ..PLAIN };
+        assert_eq!(Header::decode(part.encode(), &[Kind::Part]), Err(ProtocolError::BlobCount { announced: 1, limit: 0 }));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) fn borrowed(descriptors: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
     descriptors.iter().map(AsFd::as_fd).collect()
 }
 
-/// The specification's checks of a packet before its body, one after the other, as naively as can be (M10 to M20, M45, M46, M57, M58, M61 to M63 for
+/// The specification's checks of a packet before its body, one after the other, as naively as can be (M10 to M20, M45, M46, M51 to M55, M57, M58, M61 to M63 for
 /// the first message of a batch). None of its descriptors is memory, or a socket that listens.
 pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<ProtocolError> {
     let le = |bytes: &[u8]| bytes.iter().rev().fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
@@ -37,6 +37,7 @@ pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<Protoc
     let blobs = le(&header[6..8]) as usize;
     match header {
         [version, ..] if *version != 1 => return Some(ProtocolError::Version { expected: 1, found: *version }),
+        [_, 5, ..] => return part_error(packet, descriptors),
         [_, kind, ..] if *kind != 1 && *kind != 4 => return Some(ProtocolError::Kind { expected: 1, found: *kind }),
         [_, _, low, high, ..] if *low > 3 || *high > 0 => {
             return Some(ProtocolError::Flags { found: u16::from_le_bytes([*low & 0xfc, *high]) });
@@ -76,6 +77,28 @@ pub(crate) fn protocol_error(packet: &[u8], descriptors: usize) -> Option<Protoc
         std::cmp::Ordering::Less => Some(ProtocolError::LongBody { announced: capped(total), found }),
         std::cmp::Ordering::Equal if header[1] == 4 => short_frame(payload),
         std::cmp::Ordering::Equal => None,
+    }
+}
+
+/// What is wrong with a part where no message is unfinished (M51 to M55); with the message, if it is all of one.
+fn part_error(packet: &[u8], descriptors: usize) -> Option<ProtocolError> {
+    let number = |at: usize, bytes: usize| packet[at..at + bytes].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+    let (flags, announced, blobs, total) = (number(2, 2) as u16, number(4, 2) as usize, number(6, 2) as usize, number(8, 8));
+    match () {
+        () if flags > 0 => return Some(ProtocolError::Flags { found: flags }),
+        () if blobs > 0 => return Some(ProtocolError::BlobCount { announced: blobs, limit: 0 }),
+        () if announced != descriptors => return Some(ProtocolError::DescriptorCount { announced, found: descriptors }),
+        () if packet.len() < 32 => return Some(ProtocolError::ShortHeader { expected: 32, found: packet.len() }),
+        () => {}
+    }
+    let (found, bytes) = (number(24, 8), &packet[32..]);
+    match () {
+        () if found > 0 || bytes.len() as u64 > total => Some(ProtocolError::Part { expected: 0, found, total }),
+        () if total < 16 => Some(ProtocolError::ShortHeader { expected: 16, found: total as usize }),
+        () if (bytes.len() as u64) < total && descriptors > 0 => Some(ProtocolError::PartDescriptors { descriptors }),
+        () if (bytes.len() as u64) < total || total > 64 << 20 => panic!("this is for tests/parts.rs"),
+        () if bytes[0] == 1 && bytes[1] != 1 => Some(ProtocolError::Kind { expected: 1, found: bytes[1] }),
+        () => protocol_error(bytes, descriptors),
     }
 }
 
