@@ -17,11 +17,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Bytes of a part. docs/performance.md has what other sizes cost.
-const PART: usize = 1 << 20;
+const PART: usize = 512 * 1024;
 /// Where the kernel has no memory in one piece, it has it for this much, and 16 KiB more (`SKB_MAX_ALLOC`); where a queue does not take several
 /// of these, memory is faster.
 const SMALL: usize = 64 * 1024;
-/// So many parts take the send queue, the last of which is left to packets of one part.
+/// So many parts at least take the send queue, the last of which is left to packets of other kinds.
 const QUEUED: usize = 4;
 
 /// How long a receiver may take nothing before the message goes in memory, which nobody has to take at once: about as long as that takes for so
@@ -82,7 +82,7 @@ impl UnderWay<'_> {
             let filled = 1 + gather(whole, self.sent, bytes, rest);
             let parts = parts.split_at(filled).0;
             // A packet in memory must still find room, should it come to that.
-            let has_room = socket::unreceived(socket).ok()? + bytes <= self.queue - self.queue / QUEUED;
+            let has_room = socket::unreceived(socket).ok()? + bytes <= self.queue - self.part;
             let attempt = || transmit(socket, parts, descriptors, Wait::Not);
             match if has_room { self.held.step(attempt)? } else { Err(NotSent::Full.into()) } {
                 Ok(()) if is_last => return Some(Ok(())),
