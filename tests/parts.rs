@@ -37,6 +37,7 @@ trials!(
     random_packets_leave_what_the_rules_say,
     lies_about_sizes_are_errors_in_little_memory,
     heads_without_end_keep_no_receiver,
+    refused_parts_do_not_linger,
     nothing_is_kept_for_a_receiver_that_is_gone,
     an_end_with_an_unfinished_message_stays_where_it_is,
     a_part_is_readable_and_no_message,
@@ -523,6 +524,34 @@ fn heads_without_end_keep_no_receiver() {
     }
     drop(receiver);
     flood.join().unwrap();
+}
+
+fn refused_parts_do_not_linger() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, receiver) = RawPeer::of_receiver::<String>().unwrap();
+    let whole = of_text("a message in its parts");
+    let total = whole.len() as u64;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let send = |bytes: &[u8]| {
+        // Data that nobody reads, and a wish to wait for it for an hour when closed: longer than the watchdog.
+        let lingering = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let _accepted = listener.accept().unwrap();
+        lingering.set_nonblocking(true).unwrap();
+        while std::io::Write::write(&mut &lingering, &[0; 65536]).is_ok() {}
+        support::linger(lingering.as_fd(), 3600);
+        peer.send(bytes, &[lingering.as_fd()]).unwrap();
+        drop(lingering);
+        receiver.try_recv()
+    };
+    assert_eq!(protocol(send(&part(1, 0, total, &whole[..10], 1))), ProtocolError::PartDescriptors { descriptors: 1 });
+    assert!(is_empty(send(&part(1, 10, total, &whole[10..], 1))), "passed over");
+    assert!(is_empty(send(&part(2, u64::MAX, 0, &[], 1))), "withdrawn");
+    assert_eq!(protocol(send(&part(0, 0, 0, &[], 1)[..20])), ProtocolError::ShortHeader { expected: 32, found: 20 });
+    assert_eq!(protocol(send(&part(3, 9, total, &[], 1))), ProtocolError::Part { expected: 0, found: 9, total });
+    peer.send(&part(4, 0, total, &whole[..10], 0), &[]).unwrap();
+    assert!(is_empty(receiver.try_recv()));
+    assert_eq!(protocol(send(&part(5, 9, total, &[], 1))), ProtocolError::Part { expected: 0, found: 9, total });
+    assert_eq!(protocol(send(&part(4, 9, total, &[], 1))), ProtocolError::Part { expected: 10, found: 9, total });
 }
 
 fn nothing_is_kept_for_a_receiver_that_is_gone() {

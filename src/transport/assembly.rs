@@ -120,11 +120,18 @@ impl Assembly {
         }
     }
 
-    /// Takes a part that is not the unfinished message's next: it withdraws that one, by itself or because it begins another.
+    /// Takes a part that is not the unfinished message's next, and closes what came beside it for no message.
     fn begin(&mut self, header: Header, packet: Packet, limits: &Limits) -> Result<(), Fault> {
-        let Packet { body, descriptors, .. } = packet;
-        let found = HEADER.saturating_add(body.as_slice().len());
-        let (place, bytes) = Place::decode(body.as_slice()).ok_or(ProtocolError::ShortHeader { expected: PART, found })?;
+        let Packet { body, mut descriptors, .. } = packet;
+        let result = self.turn_to(header, body.as_slice(), &mut descriptors, limits);
+        socket::close_at_once(&descriptors);
+        result
+    }
+
+    /// The part withdraws the unfinished message, by itself or because it begins another, or is out of place.
+    fn turn_to(&mut self, header: Header, body: &[u8], descriptors: &mut List<OwnedFd>, limits: &Limits) -> Result<(), Fault> {
+        let found = HEADER.saturating_add(body.len());
+        let (place, bytes) = Place::decode(body).ok_or(ProtocolError::ShortHeader { expected: PART, found })?;
         let expected = match &self.0 {
             State::Refused { id } if *id == place.id => return Ok(()),
             _ if place.offset == WITHDRAWN => {
@@ -143,7 +150,6 @@ impl Assembly {
             State::Unfinished(_) => return Err(out_of_place(0, place, header).into()),
             State::Refused { .. } | State::Nothing => 0,
         };
-        socket::close_at_once(&descriptors);
         self.0 = State::Refused { id: place.id };
         Err(out_of_place(expected, place, header).into())
     }
@@ -168,26 +174,21 @@ impl Assembly {
 }
 
 impl Unfinished {
-    fn begin(id: u64, header: Header, bytes: &[u8], descriptors: List<OwnedFd>, limits: &Limits) -> Result<Unfinished, Fault> {
-        let refused = |descriptors: &List<OwnedFd>| socket::close_at_once(descriptors);
+    fn begin(id: u64, header: Header, bytes: &[u8], descriptors: &mut List<OwnedFd>, limits: &Limits) -> Result<Unfinished, Fault> {
         let most = limits.max_message.saturating_add(HEADER);
-        let fault = match usize::try_from(header.body).unwrap_or(usize::MAX) {
-            total if total > most => Fault::TooLarge { limit: limits.max_message },
-            total if total < HEADER => ProtocolError::ShortHeader { expected: HEADER, found: total }.into(),
-            total if bytes.len() > total => out_of_place(0, Place { id, offset: 0 }, header).into(),
+        match usize::try_from(header.body).unwrap_or(usize::MAX) {
+            total if total > most => Err(Fault::TooLarge { limit: limits.max_message }),
+            total if total < HEADER => Err(ProtocolError::ShortHeader { expected: HEADER, found: total }.into()),
+            total if bytes.len() > total => Err(out_of_place(0, Place { id, offset: 0 }, header).into()),
             total if bytes.len() < total && !descriptors.is_empty() => {
-                ProtocolError::PartDescriptors { descriptors: descriptors.len() }.into()
+                Err(ProtocolError::PartDescriptors { descriptors: descriptors.len() }.into())
             }
-            total => match Buffer::large(total) {
-                Ok(mut whole) => {
-                    whole.extend(bytes);
-                    return Ok(Unfinished { id, total, whole, descriptors });
-                }
-                Err(_) => Fault::Memory(no_buffer()),
-            },
-        };
-        refused(&descriptors);
-        Err(fault)
+            total => {
+                let mut whole = Buffer::large(total).map_err(|_| Fault::Memory(no_buffer()))?;
+                whole.extend(bytes);
+                Ok(Unfinished { id, total, whole, descriptors: std::mem::take(descriptors) })
+            }
+        }
     }
 
     /// Whether what has arrived behind the bytes before it is the next part.
