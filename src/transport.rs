@@ -12,7 +12,7 @@ mod nested;
 mod parts;
 
 pub(crate) use assembly::{ALL, Assembly};
-pub(crate) use parts::Right;
+pub(crate) use parts::{Leave, Right};
 
 use crate::error::{Fault, ProtocolError, SendFault, SystemError};
 use crate::limits::Limits;
@@ -135,9 +135,9 @@ pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), SystemError> {
 /// Sends one message whole, or nothing of it.
 #[inline]
 ///
-/// What fits in no packet goes in parts where that is possible by this right.
-pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet, right: Option<&Right>, wait: Wait) -> Result<(), NotSent> {
-    send_kind(Kind::Message, socket, packet, right, wait)
+/// What fits in no packet goes in parts where there is leave to.
+pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet, leave: Option<Leave<'_>>, wait: Wait) -> Result<(), NotSent> {
+    send_kind(Kind::Message, socket, packet, leave, wait)
 }
 
 /// The same for a packet of any kind that has nothing but a body.
@@ -147,7 +147,7 @@ pub(crate) fn send_body(kind: Kind, socket: BorrowedFd<'_>, body: &[u8], wait: W
 }
 
 /// The same for a packet of any kind.
-pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, right: Option<&Right>, wait: Wait) -> Result<(), NotSent> {
+pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, leave: Option<Leave<'_>>, wait: Wait) -> Result<(), NotSent> {
     let body = packet.body.as_slice();
     let (descriptors, blobs) = (count(packet.descriptors.len()), count(packet.blobs.len()));
     let nested = if packet.descriptors.len() > SCM_MAX_FD { Some(nested::packed(socket, &packet.descriptors, wait)?) } else { None };
@@ -156,7 +156,7 @@ pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, rig
     let bytes = header.encode();
     let (head, body) = (IoSlice::new(&bytes), IoSlice::new(body));
     if packet.blobs.is_empty() {
-        return send_whole(socket, header, &mut [head, body], carried, right, wait);
+        return send_whole(socket, header, &mut [head, body], carried, leave, wait);
     }
     let mut table = [0; Packet::MAX_BLOBS * BLOB_ENTRY];
     for (entry, blob) in table.chunks_exact_mut(BLOB_ENTRY).zip(packet.blobs.iter()) {
@@ -167,7 +167,7 @@ pub(crate) fn send_kind(kind: Kind, socket: BorrowedFd<'_>, packet: &Packet, rig
     let filled =
         parts.iter_mut().zip([head, body, IoSlice::new(table)].into_iter().chain(packet.blobs.iter().map(|blob| IoSlice::new(blob))));
     let filled = filled.map(|(slot, part)| *slot = part).count();
-    send_whole(socket, header, parts.split_at_mut(filled).0, carried, right, wait)
+    send_whole(socket, header, parts.split_at_mut(filled).0, carried, leave, wait)
 }
 
 /// Sends the slices, the header first, as a packet, or as they can be sent where they fit in none.
@@ -177,12 +177,12 @@ fn send_whole(
     header: Header,
     whole: &mut [IoSlice<'_>],
     descriptors: &[OwnedFd],
-    right: Option<&Right>,
+    leave: Option<Leave<'_>>,
     wait: Wait,
 ) -> Result<(), NotSent> {
     match transmit(socket, whole, descriptors, wait) {
         Err(NotTransmitted::Refused(error)) if matches!(error.raw_os_error(), Some(message::EMSGSIZE | message::ENOBUFS)) => {
-            send_large(socket, header, whole, descriptors, right, wait)
+            send_large(socket, header, whole, descriptors, leave, wait)
         }
         result => result.map_err(|error| error.explain(socket, whole)),
     }
@@ -194,10 +194,10 @@ fn send_large(
     header: Header,
     whole: &mut [IoSlice<'_>],
     descriptors: &[OwnedFd],
-    right: Option<&Right>,
+    leave: Option<Leave<'_>>,
     wait: Wait,
 ) -> Result<(), NotSent> {
-    if let Some(result) = right.and_then(|right| parts::send(socket, right, whole, descriptors, wait)) {
+    if let Some(result) = leave.and_then(|leave| parts::send(socket, leave, whole, descriptors)) {
         return result;
     }
     let (_, payload) = whole.split_at_mut(1);

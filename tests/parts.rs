@@ -43,6 +43,7 @@ trials!(
     a_part_is_readable_and_no_message,
     who_cannot_wait_sends_in_memory,
     nobody_has_to_receive,
+    a_deadline_is_that_of_every_part,
     one_of_two_senders_sends_parts,
     a_killed_sender_leaves_the_right_to_others,
     an_end_that_is_duplicated_goes_on_in_memory,
@@ -652,6 +653,31 @@ fn nobody_has_to_receive() {
     left.send(vec![1; 20 * MIB].into()).unwrap();
     right.send(vec![2; 20 * MIB].into()).unwrap();
     assert_eq!((left.recv().unwrap()[0], right.recv().unwrap()[0]), (2, 1));
+}
+
+/// Also where a child's death is waited for beside the socket, by attempts that do not wait.
+fn a_deadline_is_that_of_every_part() {
+    let (go, told) = channel::<()>().unwrap();
+    let child = ForkedProcess::<Blob, ()>::spawn(move |_: Channel<(), Blob>| assert!(told.recv().is_ok())).unwrap();
+    let (sender, _receiver) = channel::<Blob>().unwrap();
+    let past = std::time::Instant::now();
+    let send = || {
+        mark();
+        sender.send_deadline(vec![1; LARGE].into(), past).unwrap();
+        mark();
+    };
+    let send_to_child = || {
+        mark();
+        child.send_deadline(vec![1; LARGE].into(), past).unwrap();
+        mark();
+    };
+    for calls in record([&send, &send_to_child], |_, _| {}) {
+        let count = |number| calls.iter().filter(|call| call.number == number).count();
+        assert!(count(libc::SYS_sendmsg) > 3, "parts were sent: {calls:?}");
+        assert_eq!(count(libc::SYS_ppoll), 0, "{calls:?}");
+    }
+    go.send(()).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 /// A sender in the middle of a large message: its head and a part are there.

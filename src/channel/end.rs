@@ -12,7 +12,7 @@ use crate::packet::{Body, Packet};
 use crate::socket::Socket;
 use crate::sys::poll::{self, Ready};
 use crate::sys::socket::Direction;
-use crate::transport::{self, ALL, NotReceived, NotSent, Right, Wait};
+use crate::transport::{self, ALL, Leave, NotReceived, NotSent, Right, Wait};
 use crate::wire::Kind;
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use std::cell::Cell;
@@ -116,7 +116,7 @@ impl End {
     #[inline]
     pub(crate) fn send<T: Serialize>(&self, message: &T, limits: &Limits, wait: Wait) -> Result<(), NotSent> {
         match self.peer.get() {
-            None => self.socket.deliver(message, limits, Some(self.pair), self.right(wait), wait),
+            None => self.socket.deliver(message, limits, Some(self.pair), self.leave(wait), wait),
             Some(_) => {
                 let limits = self.sending_limits(limits, wait)?;
                 let packet = codec::encode(message, &limits, Some(self.pair))?;
@@ -135,8 +135,8 @@ impl End {
     }
 
     pub(super) fn send_packet(&self, packet: &Packet, wait: Wait) -> Result<(), NotSent> {
-        let right = self.right(wait);
-        self.attempt_to_send(wait, |wait| transport::send(self.as_fd(), packet, right, wait))
+        let leave = self.leave(wait);
+        self.attempt_to_send(wait, |wait| transport::send(self.as_fd(), packet, leave, wait))
     }
 
     /// Sends a packet that has nothing but a body.
@@ -145,8 +145,8 @@ impl End {
     }
 
     /// For a send that may wait, because parts wait for each other.
-    fn right(&self, wait: Wait) -> Option<&Right> {
-        if matches!(wait, Wait::Not) { None } else { Some(&self.right) }
+    fn leave(&self, wait: Wait) -> Option<Leave<'_>> {
+        if matches!(wait, Wait::Not) { None } else { Some(self.right.leave(wait)) }
     }
 
     #[inline]

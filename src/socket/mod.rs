@@ -19,7 +19,7 @@ use crate::error::{AdoptError, AdoptFault, Fault, RecvError, SendError, SystemEr
 use crate::limits::Limits;
 use crate::packet::List;
 use crate::sys::{self, message::Room};
-use crate::transport::{self, NotReceived, NotSent, Right, Wait};
+use crate::transport::{self, Leave, NotReceived, NotSent, Wait};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -162,11 +162,11 @@ impl Socket {
         message: &T,
         limits: &Limits,
         via: Option<PairId>,
-        right: Option<&Right>,
+        leave: Option<Leave<'_>>,
         wait: Wait,
     ) -> Result<(), NotSent> {
         let packet = codec::encode(message, limits, via)?;
-        transport::send(self.as_fd(), &packet, right, wait)
+        transport::send(self.as_fd(), &packet, leave, wait)
     }
 
     /// Receives and decodes. The one way by which values arrive.

@@ -34,10 +34,9 @@ fn patience(bytes: usize) -> Duration {
 /// the system does not have it.
 pub(super) fn send(
     socket: BorrowedFd<'_>,
-    right: &Right,
+    Leave { right, wait }: Leave<'_>,
     whole: &[IoSlice<'_>],
     descriptors: &[OwnedFd],
-    wait: Wait,
 ) -> Option<Result<(), NotSent>> {
     let queue = socket::send_buffer(socket).ok()?;
     let part = PART.min(queue / QUEUED);
@@ -68,8 +67,6 @@ struct UnderWay<'a> {
 impl UnderWay<'_> {
     fn send(&mut self, whole: &[IoSlice<'_>], descriptors: &[OwnedFd], wait: Wait) -> Option<Result<(), NotSent>> {
         let (socket, total) = (self.held.socket, whole.iter().map(|part| part.len()).sum::<usize>());
-        // When to give up, while there is no room.
-        let mut until = None;
         loop {
             // The first has no bytes: the receiver makes room, into which the others go without a copy.
             let bytes = if self.begun { self.part.min(total - self.sent) } else { 0 };
@@ -81,15 +78,13 @@ impl UnderWay<'_> {
             *first = IoSlice::new(&head);
             let filled = 1 + gather(whole, self.sent, bytes, rest);
             let parts = parts.split_at(filled).0;
-            // A packet in memory must still find room, should it come to that.
-            let has_room = socket::unreceived(socket).ok()? + bytes <= self.queue - self.part;
             let attempt = || transmit(socket, parts, descriptors, Wait::Not);
-            match if has_room { self.held.step(attempt)? } else { Err(NotSent::Full.into()) } {
+            match if self.has_room(bytes)? { self.held.step(attempt)? } else { Err(NotSent::Full.into()) } {
                 Ok(()) if is_last => return Some(Ok(())),
-                Ok(()) => (self.begun, self.sent, until) = (true, self.sent + bytes, None),
+                Ok(()) => (self.begun, self.sent) = (true, self.sent + bytes),
                 Err(NotTransmitted::For(NotSent::Full)) => {
-                    let until = Wait::Until(*until.get_or_insert_with(|| Instant::now() + patience(total))).until_at_most(wait.deadline());
-                    if until.is_over() || !until.ready(socket, poll::Interest::Write).ok()? {
+                    let until = Wait::Until(Instant::now() + patience(total)).until_at_most(wait.deadline());
+                    if wait.is_over() || !until.ready(socket, poll::Interest::Write).ok()? {
                         return None;
                     }
                 }
@@ -103,7 +98,13 @@ impl UnderWay<'_> {
         }
     }
 
-    /// Tells the receiver that no more parts will come, so that it need not keep what it has. If that cannot be sent now, the next message tells it.
+    /// Whether a part of so many bytes leaves room for a packet in memory, should it come to that.
+    fn has_room(&self, bytes: usize) -> Option<bool> {
+        Some(socket::unreceived(self.held.socket).ok()? + bytes <= self.queue - self.part)
+    }
+
+    /// Tells the receiver that no more parts will come, so that it need not keep what it has. If that cannot be sent now, the next message in
+    /// parts tells it.
     fn withdraw(&self) {
         let head = Place { id: self.id, offset: WITHDRAWN }.encode(0, 0);
         let _ = transmit::<OwnedFd>(self.held.socket, &[IoSlice::new(&head)], &[], Wait::Not);
@@ -154,6 +155,11 @@ impl Right {
         *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = false;
     }
 
+    /// What a send needs to send parts, which may wait for each other so long.
+    pub(crate) fn leave(&self, wait: Wait) -> Leave<'_> {
+        Leave { right: self, wait }
+    }
+
     /// Takes it, if nobody else has it, in this process or another.
     fn take<'a>(&'a self, socket: BorrowedFd<'a>) -> Option<Held<'a>> {
         if !*self.granted.lock().unwrap_or_else(PoisonError::into_inner) || self.taken.swap(true, Ordering::Acquire) {
@@ -163,6 +169,13 @@ impl Right {
         let held = Held { right: self, socket };
         lock::try_lock(socket).is_ok_and(|locked| locked).then_some(held)
     }
+}
+
+/// A right, and the time that the whole send has: one attempt of it may have none, where what is waited for is more than the socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leave<'a> {
+    right: &'a Right,
+    wait: Wait,
 }
 
 /// The right, taken.
