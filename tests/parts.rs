@@ -43,6 +43,7 @@ trials!(
     a_part_is_readable_and_no_message,
     who_cannot_wait_sends_in_memory,
     nobody_has_to_receive,
+    a_broken_socket_is_not_waited_for,
     a_deadline_is_that_of_every_part,
     one_of_two_senders_sends_parts,
     a_killed_sender_leaves_the_right_to_others,
@@ -653,6 +654,18 @@ fn nobody_has_to_receive() {
     left.send(vec![1; 20 * MIB].into()).unwrap();
     right.send(vec![2; 20 * MIB].into()).unwrap();
     assert_eq!((left.recv().unwrap()[0], right.recv().unwrap()[0]), (2, 1));
+}
+
+/// The kernel calls it ready for ever, and what is queued takes no room away from anybody any more.
+fn a_broken_socket_is_not_waited_for() {
+    let _ledger = FdLedger::open().unwrap();
+    let (peer, ours) = Channel::<Blob>::pair().unwrap();
+    let peer = Socket::try_from(OwnedFd::try_from(peer).unwrap()).unwrap();
+    // More than the parts may have of it, so that not even the first is tried.
+    ours.try_send(vec![1; 7 * MIB / 2].into()).unwrap();
+    support::shutdown_both(peer.as_fd());
+    assert!(ours.send_timeout(vec![2; LARGE].into(), Duration::ZERO).unwrap_err().is_closed());
+    assert!(ours.send(vec![2; LARGE].into()).unwrap_err().is_closed());
 }
 
 /// Also where a child's death is waited for beside the socket, by attempts that do not wait.

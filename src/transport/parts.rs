@@ -84,7 +84,8 @@ impl UnderWay<'_> {
                 Ok(()) => (self.begun, self.sent) = (true, self.sent + bytes),
                 Err(NotTransmitted::For(NotSent::Full)) => {
                     let until = Wait::Until(Instant::now() + patience(total)).until_at_most(wait.deadline());
-                    if wait.is_over() || !until.ready(socket, poll::Interest::Write).ok()? {
+                    // What is ready and has no room is broken, and would be ready for ever.
+                    if wait.is_over() || !until.ready(socket, poll::Interest::Write).ok()? || !self.has_room(bytes)? {
                         return None;
                     }
                 }

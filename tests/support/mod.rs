@@ -368,6 +368,13 @@ pub(crate) fn linger(socket: std::os::fd::BorrowedFd<'_>, seconds: libc::c_int) 
     assert_eq!(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), length) }, 0);
 }
 
+/// Shuts down both directions of a socket, whose peer keeps what it has not received.
+pub(crate) fn shutdown_both(socket: std::os::fd::BorrowedFd<'_>) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: a plain call on an open descriptor.
+    assert_eq!(unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) }, 0);
+}
+
 /// Sets a socket option that is an int.
 pub(crate) fn set_option(socket: std::os::fd::BorrowedFd<'_>, name: libc::c_int, value: libc::c_int) {
     use std::os::fd::AsRawFd;
