@@ -48,6 +48,7 @@ trials!(
     one_of_two_senders_sends_parts,
     a_killed_sender_leaves_the_right_to_others,
     an_end_that_is_duplicated_goes_on_in_memory,
+    an_end_that_comes_back_takes_no_right_away,
     several_processes_send_large_messages_at_once,
     small_queues_and_programs_have_the_road_too,
     the_calls_of_a_large_message,
@@ -790,6 +791,43 @@ fn an_end_that_is_duplicated_goes_on_in_memory() {
     assert!(is_in_memory(&socket));
 }
 
+/// From a fork that had it too. When it is closed the process's lock is gone.
+fn an_end_that_comes_back_takes_no_right_away() {
+    let _ledger = FdLedger::open().unwrap();
+    let (sender, receiver) = channel::<Blob>().unwrap();
+    let (back, returned) = channel::<Carrier>().unwrap();
+    let (go, told) = channel::<()>().unwrap();
+    let first = ForkedProcess::<(), ()>::spawn({
+        let sender = sender.clone();
+        move |_: Channel<()>| back.send(Carrier { sender }).unwrap()
+    })
+    .unwrap();
+    let again = returned.recv().unwrap().sender;
+    assert!(first.wait().unwrap().success());
+    let second = ForkedProcess::<(), ()>::spawn({
+        let sender = sender.clone();
+        move |_: Channel<()>| {
+            told.recv().unwrap();
+            sender.send(vec![2; 60 * MIB].into()).unwrap();
+        }
+    })
+    .unwrap();
+    thread::scope(|scope| {
+        let sending = scope.spawn(|| sender.send(vec![1; 32 * MIB].into()).unwrap());
+        while queued(receiver.as_fd()) < MIB {
+            thread::yield_now();
+        }
+        assert!(is_empty(receiver.try_recv()));
+        drop(again);
+        go.send(()).unwrap();
+        let mut found = [(); 2].map(|()| receiver.recv().unwrap()).map(|blob| (blob[0], blob.len()));
+        found.sort_unstable();
+        assert_eq!(found, [(1, 32 * MIB), (2, 60 * MIB)]);
+        sending.join().unwrap();
+    });
+    assert!(second.wait().unwrap().success());
+}
+
 #[derive(breezeway::Message)]
 struct Carrier {
     sender: Sender<Blob>,
@@ -883,9 +921,9 @@ fn the_calls_of_a_large_message() {
     // On a machine that is busy the receiver may seem to be at something else.
     let mut attempts = std::iter::repeat_with(|| record([&send, &receive], |_, _| {}));
     let [sent, received] = attempts.find(|[sent, _]| count(sent, libc::SYS_memfd_create) == 0).unwrap();
-    // The packet that is too large; a head, and thirteen parts; the lock, taken and given back.
+    // The packet that is too large; a head, and thirteen parts, and for each a look at the queue and the lock, which is given back.
     assert_eq!(count(&sent, libc::SYS_sendmsg), 1 + 14);
-    assert_eq!(count(&sent, libc::SYS_fcntl), 2);
+    assert_eq!(count(&sent, libc::SYS_fcntl), 14 + 1);
     assert_eq!(count(&received, libc::SYS_recvmsg), 14);
     let others = received.iter().filter(|call| ![libc::SYS_recvmsg, libc::SYS_mmap, libc::SYS_brk].contains(&call.number)).count();
     assert_eq!(others, 0, "{received:?}");

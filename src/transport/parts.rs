@@ -133,9 +133,10 @@ fn new_id() -> u64 {
 /// Whether this end may send parts.
 ///
 /// The lock behind it is the process's, and is gone when any descriptor of the socket is closed here. So only an end has the right that is the
-/// socket's only descriptor in this process, and it forgoes it before it is duplicated. A program that duplicates an end's descriptor
-/// by hand (`AsFd`) and closes it while a message is being sent takes the lock off; another process's parts may then withdraw that message, and its receiver gets
-/// a fault.
+/// socket's only descriptor in this process as far as this library makes them, and it forgoes it before it is duplicated. Another one can still come, in a message
+/// from a fork that has the end too, or by hand (`AsFd`). Where that is closed while a message is being sent, the next part takes the lock
+/// again, or finds that another process has it. Only who takes the lock and gives it back between two parts withdraws the message
+/// unnoticed; its receiver gets a fault.
 #[derive(Debug)]
 pub(crate) struct Right {
     granted: Mutex<bool>,
@@ -161,14 +162,12 @@ impl Right {
         Leave { right: self, wait }
     }
 
-    /// Takes it, if nobody else has it, in this process or another.
+    /// Takes it, if nobody else in this process has it. Whether another process has it, each step finds.
     fn take<'a>(&'a self, socket: BorrowedFd<'a>) -> Option<Held<'a>> {
         if !*self.granted.lock().unwrap_or_else(PoisonError::into_inner) || self.taken.swap(true, Ordering::Acquire) {
             return None;
         }
-        // Where it is not to be had, this gives back what there is.
-        let held = Held { right: self, socket };
-        lock::try_lock(socket).is_ok_and(|locked| locked).then_some(held)
+        Some(Held { right: self, socket })
     }
 }
 
@@ -186,10 +185,11 @@ struct Held<'a> {
 }
 
 impl Held<'_> {
-    /// Does something for which the right is needed, and which does not wait; `None` if it has been given up meanwhile.
+    /// Does something for which the right is needed, and which does not wait; `None` if it has been given up meanwhile, or another process
+    /// has it.
     fn step<V>(&self, work: impl FnOnce() -> V) -> Option<V> {
         let granted = self.right.granted.lock().unwrap_or_else(PoisonError::into_inner);
-        granted.then(work)
+        (*granted && lock::try_lock(self.socket).is_ok_and(|locked| locked)).then(work)
     }
 }
 
