@@ -37,6 +37,7 @@ trials!(
     random_packets_leave_what_the_rules_say,
     lies_about_sizes_are_errors_in_little_memory,
     heads_without_end_keep_no_receiver,
+    what_a_child_sent_behind_many_parts_is_received,
     refused_parts_do_not_linger,
     nothing_is_kept_for_a_receiver_that_is_gone,
     an_end_with_an_unfinished_message_stays_where_it_is,
@@ -527,6 +528,23 @@ fn heads_without_end_keep_no_receiver() {
     }
     drop(receiver);
     flood.join().unwrap();
+}
+
+/// More than one look takes, when there is nothing to wait for any more.
+fn what_a_child_sent_behind_many_parts_is_received() {
+    let child = ForkedProcess::<(), u8>::spawn(|channel: Channel<u8, ()>| {
+        let socket = Socket::try_from(OwnedFd::try_from(channel).unwrap()).unwrap();
+        for _ in 0..3000 {
+            socket.send_packet(&[IoSlice::new(&part(1, u64::MAX, 0, &[], 0))], &[]).unwrap();
+        }
+        socket.send_packet(&[IoSlice::new(&packet(&[7], &[], 0))], &[]).unwrap();
+    })
+    .unwrap();
+    let (channel, mut child) = child.into_parts();
+    let channel = channel.with_limits(Limits::new().max_message(1000));
+    assert!(child.wait().unwrap().success());
+    assert_eq!(channel.recv().unwrap(), 7);
+    assert!(channel.recv().unwrap_err().is_closed());
 }
 
 fn refused_parts_do_not_linger() {

@@ -8,6 +8,7 @@ use super::hello::{Agreed, Greeting, Look};
 use crate::error::{Fault, HelloError, SendFault, SystemError};
 use crate::limits::Limits;
 use crate::sys::poll::{self, Interest, Ready};
+use crate::sys::socket;
 use crate::transport::{NotReceived, NotSent, Wait};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -102,9 +103,11 @@ impl Peer {
         if self.child.is_none() {
             return attempt(&limits, wait);
         }
-        let mut ended = false;
+        let (mut ended, mut looks) = (false, 0);
         while !self.is_over() {
             match attempt(&limits, Wait::Not) {
+                // A look that takes many parts stops before there is nothing. All looks take more of them than a queue holds.
+                Err(NotReceived::Empty) if ended && looks < AT_ONCE && is_anything_queued(socket)? => looks += 1,
                 Err(NotReceived::Empty) if ended => self.over.store(true, Ordering::Relaxed),
                 Err(NotReceived::Empty) => match self.wait(socket, Interest::Read, wait)? {
                     Woken::Ready => {}
@@ -244,6 +247,10 @@ impl Peer {
             [false, false] => Woken::TimeOver,
         })
     }
+}
+
+fn is_anything_queued(socket: BorrowedFd<'_>) -> Result<bool, SystemError> {
+    socket::queued(socket).map(|bytes| bytes > 0).map_err(SystemError::in_call("ioctl"))
 }
 
 /// What listening for a hello came to.
