@@ -10,7 +10,7 @@ macro_rules! sending_verbs {
         /// that can happen, use a form with a deadline, or receive in between.
         ///
         /// One system call, and no allocation beyond what the message's own `Serialize` does; for each descriptor a `dup` and a `close`.
-        /// What fits in no packet (about 4 MiB) goes in several, four calls for each MiB, while the receiver takes them. Where it takes none for 10 ms, and 1 ms for each
+        /// What fits in no packet (about 4 MiB) goes in several of 512 KiB, three calls each, while the receiver takes them. Where it takes none for 10 ms, and 1 ms for each
         /// MiB, or another process is sending such a message by the same end, it goes in memory that its packet carries: six calls more than a small one, and a copy.
         /// A sender that waits is woken when the queue is three quarters empty, which is the kernel's rule: a receiver that takes a
         /// few messages and then waits for this sender may wait for ever.
