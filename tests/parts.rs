@@ -511,23 +511,20 @@ fn lies_about_sizes_are_errors_in_little_memory() {
 }
 
 fn heads_without_end_keep_no_receiver() {
-    let (peer, receiver) = RawPeer::of_receiver::<Blob>().unwrap();
-    let receiver = receiver.with_limits(Limits::new().max_message(64 << 10));
-    let flood = thread::spawn(move || {
-        for id in 0.. {
-            if peer.send(&part(id, 0, 100, &[], 0), &[]).is_err() {
-                return;
-            }
+    for bytes in [0, MIB] {
+        let (peer, receiver) = RawPeer::of_receiver::<Blob>().unwrap();
+        let bytes = vec![0; bytes];
+        let send = move |id| peer.send(&part(id, 0, 2 << 20, &bytes, 0), &[]).is_ok();
+        let flood = thread::spawn(move || (0..).find(|&id| !send(id)));
+        // Were it to go on until there is nothing, it might never come back.
+        for _ in 0..3 {
+            assert!(is_empty(receiver.try_recv()));
+            let result = receiver.recv_timeout(Duration::from_millis(1));
+            assert!(matches!(result, Err(breezeway::RecvTimeoutError::Timeout)), "{result:?}");
         }
-    });
-    // Were it to go on until there is nothing, it might never come back.
-    for _ in 0..3 {
-        assert!(is_empty(receiver.try_recv()));
-        let result = receiver.recv_timeout(Duration::from_millis(1));
-        assert!(matches!(result, Err(breezeway::RecvTimeoutError::Timeout)), "{result:?}");
+        drop(receiver);
+        flood.join().unwrap();
     }
-    drop(receiver);
-    flood.join().unwrap();
 }
 
 /// More than one look takes, when there is nothing to wait for any more.

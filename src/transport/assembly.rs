@@ -16,9 +16,11 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 /// What an end receives, that which is expected first.
 pub(crate) const ALL: [Kind; 3] = [Kind::Message, Kind::Batch, Kind::Part];
 
-/// Packets that a receive takes which may not wait, before it says that there is nothing, and as many more as a message has parts of 16 KiB.
-/// Chosen, not tuned: a peer that sends parts without an end does not keep it for ever.
+/// Packets that a receive takes which may not wait, before it says that there is nothing, where they are small. Chosen, not tuned: a peer that sends
+/// parts without an end does not keep it for ever.
 const AT_ONCE: usize = 1024;
+/// So many bytes count as a packet more. The largest message is received at once all the same.
+const COUNTED: usize = 16 * 1024;
 
 /// What has arrived of a message.
 #[derive(Debug, Default)]
@@ -51,6 +53,11 @@ impl Assembly {
         matches!(self.0, State::Unfinished(_))
     }
 
+    /// The bytes of the unfinished message.
+    fn arrived(&self) -> usize {
+        if let State::Unfinished(unfinished) = &self.0 { unfinished.whole.len() } else { 0 }
+    }
+
     /// Receives packets, of which the first may be there, until a message is whole or another packet arrives.
     pub(crate) fn receive(
         &mut self,
@@ -59,12 +66,14 @@ impl Assembly {
         limits: &Limits,
         wait: Wait,
     ) -> Result<(Kind, Packet), NotReceived> {
-        let mut left = AT_ONCE.saturating_add(limits.max_message / (16 * 1024));
+        let mut left = AT_ONCE.saturating_add(limits.max_message / COUNTED * 2);
         loop {
+            let before = self.arrived();
             let came = match first.take() {
                 Some(packet) => Some(packet),
                 None => self.next(socket, limits, wait)?,
             };
+            let bytes = came.as_ref().map_or_else(|| self.arrived() - before, |(_, packet)| packet.body.as_slice().len());
             match came {
                 Some((header, packet)) if header.kind != Kind::Part => return Ok((header.kind, packet)),
                 Some((header, packet)) => self.begin(header, packet, limits)?,
@@ -73,7 +82,7 @@ impl Assembly {
             if matches!(&self.0, State::Unfinished(unfinished) if unfinished.whole.len() == unfinished.total) {
                 return Ok((Kind::Message, self.finish(limits)?));
             }
-            left = left.saturating_sub(1);
+            left = left.saturating_sub(1 + bytes / COUNTED);
             if wait.is_over() && (left == 0 || !matches!(wait, Wait::Not)) {
                 return Err(NotReceived::Empty);
             }
