@@ -1,14 +1,18 @@
-//! README's table is what `benches/results/channel.jsonl` says: several runs of `cargo bench --bench channel -- --json`, one behind the other.
+//! The tables of README.md and docs/performance.md are what `benches/results/channel.jsonl` says: several runs of
+//! `cargo bench --bench channel -- --json`, one behind the other.
 //!
-//! `BLESS=1 cargo test --test results` writes it afresh.
+//! `BLESS=1 cargo test --test results` writes them afresh.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results/channel.jsonl");
-const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+/// Makes a table of the results.
+type Table = fn(&str) -> Result<String, String>;
+const PAGES: [(&str, Table); 2] = [("README.md", table), ("docs/performance.md", every_row)];
 const BEGIN: &str = "<!-- made from benches/results/channel.jsonl by tests/results.rs -->\n";
 const END: &str = "<!-- end -->";
 /// Fewer say too little about how much one run differs from another.
@@ -20,9 +24,9 @@ const SIZES: [u64; 8] = [64, KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 6
 const TWO: &str = "two cores";
 
 /// What a row of the results is found by: bench, mode, size and body.
-type Key = (&'static str, &'static str, u64, &'static str);
+type Key<'a> = (&'a str, &'a str, u64, &'a str);
 
-const OTHERS: [(&str, Key); 11] = [
+const OTHERS: [(&str, Key<'static>); 11] = [
     ("`Tiny { u64, u32 }` there and back, both awake (`Adaptive`)", ("round_trip_adaptive", TWO, 12, "tiny")),
     ("64 B in four fields there and back, both awake (`Adaptive`)", ("round_trip_adaptive", TWO, 64, "msg64")),
     ("`Bytes` of 64 MiB there and back, in memory made for each", ("round_trip_memory", TWO, 64 * MIB, "bytes")),
@@ -43,7 +47,7 @@ struct Run {
 }
 
 impl Run {
-    fn row(&self, (bench, mode, size, body): Key) -> Option<&Value> {
+    fn row(&self, (bench, mode, size, body): Key<'_>) -> Option<&Value> {
         self.rows.iter().find(|row| row["bench"] == bench && row["mode"] == mode && row["size"] == size && row["body"] == body)
     }
 }
@@ -62,7 +66,7 @@ fn runs(results: &str) -> Result<Vec<Run>, String> {
 }
 
 /// The raw value, ours and the ratio with its spread, over all runs.
-fn cells(runs: &[Run], key: Key) -> Result<String, String> {
+fn cells(runs: &[Run], key: Key<'_>) -> Result<String, String> {
     let rows: Option<Vec<&Value>> = runs.iter().map(|run| run.row(key)).collect();
     let rows = rows.ok_or_else(|| format!("a run has no {key:?}"))?;
     let sorted = |name: &str| {
@@ -108,17 +112,24 @@ fn common<'a>(runs: &'a [Run], name: &str) -> Result<&'a Value, String> {
     if same { Ok(value) } else { Err(format!("the runs do not have one {name}")) }
 }
 
-fn table(results: &str) -> Result<String, String> {
-    let runs = runs(results)?;
-    let text = |name| common(&runs, name).and_then(|value| value.as_str().ok_or_else(|| format!("{name} is no text")));
+/// Where and how it was measured.
+fn about(runs: &[Run]) -> Result<String, String> {
+    let text = |name| common(runs, name).and_then(|value| value.as_str().ok_or_else(|| format!("{name} is no text")));
     let (machine, kernel, rustc, command) = (text("machine")?, text("kernel")?, text("rustc")?, text("command")?);
     let dates: BTreeSet<&str> = runs.iter().filter_map(|run| run.about["date"].as_str()).collect();
     let dates = dates.into_iter().collect::<Vec<_>>().join(", ");
-    let mut page = format!("{} × {machine}, Linux {kernel}, {rustc}, {dates}. ", common(&runs, "cores")?);
+    let mut page = format!("{} × {machine}, Linux {kernel}, {rustc}, {dates}. ", common(runs, "cores")?);
     page += &format!("Medians of {} runs of `{command}`; behind a ratio the lowest and the highest of them.\n", runs.len());
     if command.contains("--quick") {
         page += "**These runs were quick ones: numbers of no value.**\n";
     }
+    Ok(page)
+}
+
+/// What most want to know.
+fn table(results: &str) -> Result<String, String> {
+    let runs = runs(results)?;
+    let mut page = about(&runs)?;
     page += "\n| there and back | raw | `Bytes` | ratio | raw | `Vec<u8>` | ratio |\n|---|---|---|---|---|---|---|\n";
     for bytes in SIZES {
         let [shared, copied] = ["bytes", "vec"].map(|body| cells(&runs, ("round_trip", TWO, bytes, body)));
@@ -131,6 +142,27 @@ fn table(results: &str) -> Result<String, String> {
     Ok(page)
 }
 
+/// Everything, in the order in which it was measured.
+fn every_row(results: &str) -> Result<String, String> {
+    let runs = runs(results)?;
+    let mut page = about(&runs)? + "\n| what | where | message | raw | breezeway | ratio |\n|---|---|---|---|---|---|\n";
+    for row in &runs[0].rows {
+        let word = |name: &str| row[name].as_str().ok_or_else(|| format!("a row has no {name}: {row}"));
+        let (bench, mode, body, bytes) = (word("bench")?, word("mode")?, word("body")?, row["size"].as_u64().unwrap_or(0));
+        let message = match body {
+            "tiny" if bytes == 0 => "–".into(),
+            "tiny" => "`Tiny { u64, u32 }`".into(),
+            "msg64" => "64 B: enum of `u64`, `String`, `Vec<u32>`, `Vec<u8>`".into(),
+            "bytes" => format!("`Bytes` of {}", size(bytes)),
+            "vec" => format!("`Vec<u8>` of {}", size(bytes)),
+            other => other.to_owned(),
+        };
+        writeln!(page, "| `{bench}` | {mode} | {message} | {} |", cells(&runs, (bench, mode, bytes, body))?)
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(page)
+}
+
 /// The page with this table in the place of the one that it has.
 fn with_table(page: &str, table: &str) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
@@ -139,23 +171,27 @@ fn with_table(page: &str, table: &str) -> Option<String> {
 }
 
 #[test]
-fn readme_says_what_was_measured() {
-    let (results, readme) = (fs::read_to_string(RESULTS).unwrap(), fs::read_to_string(README).unwrap());
-    let expected = with_table(&readme, &table(&results).unwrap()).expect("README.md has a place for the table");
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(README, expected).unwrap();
-    } else {
-        assert!(readme == expected, "README.md is not what the results say: BLESS=1 cargo test --test results");
+fn the_pages_say_what_was_measured() {
+    let results = fs::read_to_string(RESULTS).unwrap();
+    for (name, table) in PAGES {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let page = fs::read_to_string(&path).unwrap();
+        let expected = with_table(&page, &table(&results).unwrap()).unwrap_or_else(|| panic!("{name} has no place for the table"));
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(path, expected).unwrap();
+        } else {
+            assert!(page == expected, "{name} is not what the results say: BLESS=1 cargo test --test results");
+        }
     }
 }
 
 /// As many runs as are needed, with all that the table needs, in which ours takes `ours`.
 fn planted(ours: u64) -> Vec<String> {
     let keys = SIZES.iter().flat_map(|&size| ["bytes", "vec"].map(|body| ("round_trip", TWO, size, body)));
-    let keys: Vec<Key> = keys.chain(OTHERS.map(|(_, key)| key)).collect();
+    let keys: Vec<Key<'_>> = keys.chain(OTHERS.map(|(_, key)| key)).collect();
     let run = |_| {
         let about = r#"{"run":{"machine":"m","cores":2,"kernel":"k","rustc":"r","date":"d","command":"c"}}"#.to_owned();
-        let row = |&(bench, mode, size, body): &Key| {
+        let row = |&(bench, mode, size, body): &Key<'_>| {
             serde_json::json!({ "bench": bench, "mode": mode, "size": size, "body": body, "raw": 10, "ours": ours, "ratio": 1.5 })
                 .to_string()
         };
@@ -168,6 +204,8 @@ fn planted(ours: u64) -> Vec<String> {
 fn another_result_is_another_table() {
     let (one, other) = (table(&planted(15).join("\n")).unwrap(), table(&planted(16).join("\n")).unwrap());
     assert_ne!(one, other);
+    let every = every_row(&planted(15).join("\n")).unwrap();
+    assert_eq!(every.lines().filter(|line| line.contains("10 ns | 15 ns | 1.50×")).count(), planted(15)[0].lines().count() - 1, "{every}");
     assert!(one.contains("| 64 MiB | 10 ns | 15 ns | 1.50× (1.50–1.50) | 10 ns | 15 ns | 1.50× (1.50–1.50) |"), "{one}");
     // The median of one run that differs is that of the others; its ratio is the spread's end.
     let mut runs = planted(15);
