@@ -254,7 +254,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Re
 /// The same for a packet of one of these kinds, of which the first is what is expected.
 #[inline]
 pub(crate) fn receive_kind(kinds: &[Kind], socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<(Kind, Packet), NotReceived> {
-    let (mut near, mut far) = (Buffer::fitting(), Buffer::with_room(receive_room(limits)).map_err(|_| no_buffer())?);
+    let (mut near, mut far) = Buffer::two(receive_room(limits)).map_err(|_| no_buffer())?;
     let mut header = [0; HEADER];
     let mut descriptors = List::new();
     let arrival = receive_parts(socket, &mut header, [near.spare(), far.spare()], &mut descriptors, wait)?;
@@ -319,6 +319,10 @@ fn unpack(
         descriptors.pop();
         return Ok((header.kind, opened));
     }
+    // Most messages are a body alone.
+    if header.is_body_of(payload.len()) {
+        return Ok((header.kind, (Body::Own(payload), List::new())));
+    }
     let longest = header.parts(payload.as_slice())?.1.map(<[u8]>::len).max().unwrap_or(0);
     if is_worth_pinning(longest, payload.len()) {
         // It is copied into a buffer that fits it where this one does not, and the next like it arrives in that.
@@ -349,6 +353,7 @@ fn is_worth_pinning(blob: usize, room: usize) -> bool {
 }
 
 /// Bytes behind the header that this end makes room for.
+#[inline]
 fn receive_room(limits: &Limits) -> usize {
     limits.max_message.min(LARGEST_PACKET)
 }
