@@ -77,6 +77,7 @@ impl Limits {
     }
 
     /// The bytes of values that a body of this length may turn into, but for what any may.
+    #[inline]
     pub(crate) fn expanded(&self, body: usize) -> usize {
         let beyond = body.saturating_sub(Limits::FULL_EXPANSION);
         let full = self.max_expansion.saturating_mul(body.min(Limits::FULL_EXPANSION));

@@ -282,7 +282,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Re
 /// The same for a packet of one of these kinds, of which the first is what is expected.
 #[inline]
 pub(crate) fn receive_kind(kinds: &[Kind], socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<(Header, Packet), NotReceived> {
-    let (mut near, mut far) = (Buffer::fitting(), Buffer::with_room(receive_room(limits)).map_err(|_| no_buffer())?);
+    let (mut near, mut far) = Buffer::two(receive_room(limits)).map_err(|_| no_buffer())?;
     let mut header = [0; HEADER];
     let mut descriptors = List::new();
     let arrival = receive_parts(socket, &mut header, [near.spare(), far.spare()], &mut descriptors, wait)?;
@@ -373,6 +373,10 @@ fn open(header: Header, mut payload: Buffer, descriptors: &mut List<OwnedFd>, li
         descriptors.pop();
         return Ok(opened);
     }
+    // Most messages are a body alone.
+    if header.is_body_of(payload.len()) {
+        return Ok((Body::Own(payload), List::new()));
+    }
     let longest = header.parts(payload.as_slice())?.1.map(<[u8]>::len).max().unwrap_or(0);
     if is_worth_pinning(longest, payload.len()) {
         // It is copied into a buffer that fits it where this one does not, and the next like it arrives in that.
@@ -403,6 +407,7 @@ fn is_worth_pinning(blob: usize, room: usize) -> bool {
 }
 
 /// Bytes behind a packet's header that this end makes room for: a message's, or a part's numbers and such a message.
+#[inline]
 fn receive_room(limits: &Limits) -> usize {
     limits.max_message.saturating_add(PART).min(LARGEST_PACKET)
 }

@@ -11,7 +11,7 @@ use crate::sys::kind::Kind;
 use crate::sys::socket;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serializer, de, ser};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Names a pair of ends within this process and its forks, so that an end can be told from one of another channel.
@@ -19,33 +19,36 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub(crate) struct PairId(pub(crate) u64);
 
 thread_local! {
-    static FRAMES: RefCell<Frames> = const { RefCell::new(Frames { kept: Vec::new(), depth: 0 }) };
+    /// What this thread is at. It has no destructor and no borrow, so that entering and leaving a frame is a few moves.
+    static NOW: Cell<Now> = const { Cell::new(Now { side: Side::Neither, used: false }) };
+    /// What the frames hold that hold anything, the innermost last: most messages put nothing into theirs, and it is not looked at.
+    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The stack. A frame that was left stays where it is, empty, for the next message: most put nothing into theirs, and then entering and
-/// leaving it moves nothing.
-struct Frames {
-    kept: Vec<Frame>,
-    /// How many of them are entered.
-    depth: usize,
+/// The innermost message at work.
+#[derive(Clone, Copy)]
+struct Now {
+    side: Side,
+    /// Whether the last of the frames is this one's.
+    used: bool,
 }
 
-/// One message at work.
+/// What a message has beside its body.
 #[derive(Default)]
 struct Frame {
-    side: Side,
-    /// Whether there is anything in the two below.
-    used: bool,
     outgoing: Outgoing,
     incoming: Incoming,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 enum Side {
-    #[default]
+    Neither,
     Decoding,
     /// With the number of descriptors that may travel, and the channel that they would travel on.
-    Encoding { limit: usize, via: Option<PairId> },
+    Encoding {
+        limit: usize,
+        via: Option<PairId>,
+    },
 }
 
 /// What a message being encoded has put beside its body.
@@ -81,7 +84,7 @@ impl Encoding {
     #[inline]
     pub(super) fn finish(self) -> Result<Outgoing, SendFault> {
         let Encoding(guard, limit) = self;
-        let Some((outgoing, _)) = guard.leave() else { return Ok(Outgoing::default()) };
+        let Some(Frame { outgoing, .. }) = guard.leave() else { return Ok(Outgoing::default()) };
         match outgoing {
             Outgoing { error: Some(error), .. } => Err(error.into()),
             Outgoing { count, .. } if count > limit => Err(SendFault::TooManyDescriptors { count, limit }),
@@ -95,7 +98,7 @@ impl Decoding {
     pub(super) fn enter(descriptors: List<OwnedFd>, blobs: List<Bytes>) -> Decoding {
         let guard = Guard::enter(Side::Decoding);
         if !(descriptors.is_empty() && blobs.is_empty()) {
-            innermost(|frame| {
+            innermost(|frame, _| {
                 frame.incoming = Incoming { descriptors: descriptors.into(), blobs: blobs.into(), error: None };
                 Some(())
             });
@@ -107,12 +110,20 @@ impl Decoding {
     /// whole value everything must have been taken.
     #[inline]
     pub(super) fn finish<T>(self, decoded: Result<T, DecodeError>) -> Result<T, DecodeError> {
-        let Some((_, mut incoming)) = self.0.leave() else { return decoded };
-        let (descriptors, blobs) = (incoming.descriptors.left(), incoming.blobs.left());
-        for refused in incoming.descriptors.drain() {
+        match self.0.leave() {
+            None => decoded,
+            Some(frame) => frame.incoming.finish(decoded),
+        }
+    }
+}
+
+impl Incoming {
+    fn finish<T>(mut self, decoded: Result<T, DecodeError>) -> Result<T, DecodeError> {
+        let (descriptors, blobs) = (self.descriptors.left(), self.blobs.left());
+        for refused in self.descriptors.drain() {
             socket::close_at_once(&[refused]);
         }
-        if let Some(error) = incoming.error {
+        if let Some(error) = self.error {
             return Err(error);
         }
         let value = decoded?;
@@ -262,9 +273,9 @@ const OUTSIDE: &str = "a descriptor can only travel in a message on a channel; n
 
 /// Works on the message being encoded on this thread, if there is one.
 fn encoding<V>(work: impl FnOnce(&mut Outgoing) -> V) -> Option<V> {
-    innermost(|frame| match frame.side {
+    innermost(|frame, side| match side {
         Side::Encoding { .. } => Some(work(&mut frame.outgoing)),
-        Side::Decoding => None,
+        Side::Decoding | Side::Neither => None,
     })
 }
 
@@ -276,12 +287,12 @@ fn outgoing<S: Serializer, V>(
     if serializer.is_human_readable() {
         return Err(ser::Error::custom(OUTSIDE));
     }
-    let result = innermost(|frame| match frame.side {
+    let result = innermost(|frame, side| match side {
         Side::Encoding { limit, via } => {
             let result = work(&mut frame.outgoing, limit, via);
             result.map_err(|error| frame.outgoing.error.get_or_insert(error)).ok()
         }
-        Side::Decoding => None,
+        Side::Decoding | Side::Neither => None,
     });
     result.ok_or_else(|| ser::Error::custom(OUTSIDE))
 }
@@ -291,70 +302,63 @@ fn incoming<V, E: de::Error>(human_readable: bool, work: impl FnOnce(&mut Incomi
     if human_readable {
         return Err(E::custom(OUTSIDE));
     }
-    let result = innermost(|frame| match frame.side {
+    let result = innermost(|frame, side| match side {
         Side::Decoding => work(&mut frame.incoming).map_err(|error| frame.incoming.error.get_or_insert(error)).ok(),
-        Side::Encoding { .. } => None,
+        Side::Encoding { .. } | Side::Neither => None,
     });
     result.ok_or_else(|| E::custom(OUTSIDE))
 }
 
-/// The frame of the message that this thread is working on. No code of anybody else runs while the stack is borrowed.
-fn innermost<V>(work: impl FnOnce(&mut Frame) -> Option<V>) -> Option<V> {
+/// The frame of the message that this thread is working on. No code of anybody else runs while the frames are borrowed.
+fn innermost<V>(work: impl FnOnce(&mut Frame, Side) -> Option<V>) -> Option<V> {
+    let Now { side, used } = NOW.get();
+    if matches!(side, Side::Neither) {
+        return None;
+    }
     FRAMES
         .try_with(|frames| {
-            let Frames { kept, depth } = &mut *frames.borrow_mut();
-            let frame = kept.get_mut(depth.checked_sub(1)?)?;
-            frame.used = true;
-            work(frame)
+            let frames = &mut *frames.borrow_mut();
+            if !used {
+                frames.push(Frame::default());
+                NOW.set(Now { side, used: true });
+            }
+            work(frames.last_mut()?, side)
         })
         .ok()
         .flatten()
 }
 
-/// A frame that is entered; what is entered last is left first, because guards do not leave the function that made them.
-struct Guard;
+/// A frame that is entered, with what this thread was at before; what is entered last is left first, because guards do not leave the function
+/// that made them.
+struct Guard(Now);
 
 impl Guard {
     /// A thread that is ending has no frames any more; what the frame would have held is closed.
     #[inline]
     fn enter(side: Side) -> Guard {
-        let _ = FRAMES.try_with(|frames| {
-            let Frames { kept, depth } = &mut *frames.borrow_mut();
-            if *depth == kept.len() {
-                kept.push(Frame::default());
-            }
-            if let Some(frame) = kept.get_mut(*depth) {
-                frame.side = side;
-            }
-            *depth = depth.saturating_add(1);
-        });
-        Guard
+        Guard(NOW.replace(Now { side, used: false }))
     }
 
     /// What was put into the frame, if anything was.
     #[inline]
-    fn leave(self) -> Option<(Outgoing, Incoming)> {
+    fn leave(self) -> Option<Frame> {
+        let before = self.0;
         std::mem::forget(self);
-        leave()
+        if NOW.replace(before).used { last() } else { None }
     }
 }
 
 impl Drop for Guard {
+    #[inline]
     fn drop(&mut self) {
-        // Dropped outside the borrow: closing a descriptor runs nobody's code, freeing a blob may (its owner's destructor).
-        drop(leave());
+        if NOW.replace(self.0).used {
+            // Dropped outside the borrow: closing a descriptor runs nobody's code, freeing a blob may (its owner's destructor).
+            drop(last());
+        }
     }
 }
 
-#[inline]
-fn leave() -> Option<(Outgoing, Incoming)> {
-    FRAMES
-        .try_with(|frames| {
-            let Frames { kept, depth } = &mut *frames.borrow_mut();
-            *depth = depth.saturating_sub(1);
-            let frame = kept.get_mut(*depth)?;
-            std::mem::take(&mut frame.used).then(|| (std::mem::take(&mut frame.outgoing), std::mem::take(&mut frame.incoming)))
-        })
-        .ok()
-        .flatten()
+/// The frame that is left.
+fn last() -> Option<Frame> {
+    FRAMES.try_with(|frames| frames.borrow_mut().pop()).ok().flatten()
 }

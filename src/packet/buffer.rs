@@ -11,8 +11,12 @@ use std::mem;
 use std::sync::{Mutex, PoisonError};
 
 thread_local! {
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    static FITTING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static KEPT: Kept = const { Kept { spare: Cell::new(Vec::new()), fitting: Cell::new(Vec::new()) } };
+}
+
+struct Kept {
+    spare: Cell<Vec<u8>>,
+    fitting: Cell<Vec<u8>>,
 }
 
 /// Where in a page the bytes of a large buffer start.
@@ -25,7 +29,7 @@ const PAGE: usize = 4096;
 const LARGE: usize = 8 * 1024;
 
 /// A thread gives a larger buffer back to the system: room for the body of any packet, grown by doubling.
-const KEPT: usize = 9 << 20;
+const LARGEST: usize = 9 << 20;
 
 /// The last of the process's buffers for very large messages: pages that are there already are what makes receiving one fast.
 static LAST_LARGE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -46,30 +50,34 @@ impl Buffer {
     #[inline]
     pub(crate) fn new() -> Buffer {
         // A thread that is ending has no spare any more.
-        Buffer::empty(SPARE.try_with(Cell::take).unwrap_or_default())
+        Buffer::empty(KEPT.try_with(|kept| kept.spare.take()).unwrap_or_default())
     }
 
-    /// An empty buffer with room for `room` bytes, which are not touched before they are written.
+    /// Two empty buffers: one that fits what this thread lately received (without room where there is none), and one with room for `room` bytes,
+    /// which are not touched before they are written.
     #[inline]
-    pub(crate) fn with_room(room: usize) -> Result<Buffer, TryReserveError> {
-        let mut buffer = Buffer::new();
-        if buffer.bytes.capacity() - buffer.start < room {
-            let mut bytes = Vec::new();
-            bytes.try_reserve_exact(room.saturating_add(PAGE))?;
-            buffer = Buffer::empty(bytes);
-        }
-        Ok(buffer)
+    pub(crate) fn two(room: usize) -> Result<(Buffer, Buffer), TryReserveError> {
+        let (fitting, spare) = KEPT.try_with(|kept| (kept.fitting.take(), kept.spare.take())).unwrap_or_default();
+        Ok((Buffer::empty(fitting), Buffer::empty(spare).or_with_room(room)?))
     }
 
-    /// An empty buffer that fits what this thread lately received: one without room where there is none.
+    /// The same, or another one with room for `room` bytes.
     #[inline]
-    pub(crate) fn fitting() -> Buffer {
-        Buffer::empty(FITTING.try_with(Cell::take).unwrap_or_default())
+    pub(crate) fn or_with_room(self, room: usize) -> Result<Buffer, TryReserveError> {
+        if self.bytes.capacity() - self.start >= room { Ok(self) } else { Buffer::made(room) }
+    }
+
+    /// A new one with room for `room` bytes.
+    #[cold]
+    fn made(room: usize) -> Result<Buffer, TryReserveError> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(room.saturating_add(PAGE))?;
+        Ok(Buffer::empty(bytes))
     }
 
     /// An empty buffer with room for `room` bytes, more than a thread keeps, and for at most twice as many: what is kept of it keeps little else.
     pub(crate) fn large(room: usize) -> Result<Buffer, TryReserveError> {
-        let room = room.max(KEPT).saturating_add(PAGE);
+        let room = room.max(LARGEST).saturating_add(PAGE);
         let mut bytes = mem::take(&mut *LAST_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
         if !(room..room.saturating_mul(2)).contains(&bytes.capacity()) {
             bytes = Vec::new();
@@ -83,9 +91,7 @@ impl Buffer {
     /// The parts, in a buffer that fits them.
     pub(crate) fn holding(parts: [&[u8]; 3]) -> Result<Buffer, TryReserveError> {
         let len = parts.iter().map(|part| part.len()).sum::<usize>();
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len.saturating_add(PAGE))?;
-        let mut buffer = Buffer::empty(bytes);
+        let mut buffer = Buffer::made(len)?;
         parts.into_iter().for_each(|part| buffer.extend(part));
         Ok(buffer)
     }
@@ -99,7 +105,10 @@ impl Buffer {
     fn empty(mut bytes: Vec<u8>) -> Buffer {
         let past = bytes.as_ptr().addr() % PAGE;
         let start = if bytes.capacity() < LARGE { 0 } else { (PAGE + PAGE_OFFSET - past) % PAGE };
-        bytes.resize(start, 0);
+        // One that was used before is padded already.
+        if bytes.len() != start {
+            bytes.resize(start, 0);
+        }
         Buffer { bytes, start, large: false }
     }
 
@@ -168,20 +177,20 @@ impl Drop for Buffer {
             *LAST_LARGE.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
             return;
         }
-        if bytes.capacity() == 0 || bytes.capacity() > KEPT {
+        if bytes.capacity() == 0 || bytes.capacity() > LARGEST {
             return;
         }
         bytes.truncate(self.start);
-        // Of two, the larger one is the spare. The other fits what came last, whatever came before it.
-        let other = SPARE.try_with(|spare| {
-            let kept = spare.take();
-            let (larger, other) = if kept.capacity() < bytes.capacity() { (bytes, kept) } else { (kept, bytes) };
-            spare.set(larger);
-            other
+        // A thread that is ending keeps none.
+        let _ = KEPT.try_with(|kept| {
+            // Of two, the larger one is the spare. The other fits what came last, whatever came before it.
+            let before = kept.spare.take();
+            let (larger, other) = if before.capacity() < bytes.capacity() { (bytes, before) } else { (before, bytes) };
+            kept.spare.set(larger);
+            if other.capacity() > 0 {
+                kept.fitting.set(other);
+            }
         });
-        if let Some(other) = other.ok().filter(|other| other.capacity() > 0) {
-            let _ = FITTING.try_with(|fitting| fitting.set(other));
-        }
     }
 }
 
@@ -194,6 +203,14 @@ impl std::fmt::Debug for Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fitting() -> Buffer {
+        Buffer::empty(KEPT.with(|kept| kept.fitting.take()))
+    }
+
+    fn with_room(room: usize) -> Result<Buffer, TryReserveError> {
+        Buffer::new().or_with_room(room)
+    }
 
     #[test]
     fn a_buffer_used_again_shows_nothing_of_what_it_held() {
@@ -208,29 +225,29 @@ mod tests {
 
     #[test]
     fn the_larger_of_two_buffers_is_the_spare_and_the_last_of_the_others_fits() {
-        assert_eq!(Buffer::fitting().room(), 0);
-        let (large, small) = (Buffer::with_room(1 << 20).unwrap(), Buffer::holding([b"a small ", b"message", b""]).unwrap());
+        assert_eq!(fitting().room(), 0);
+        let (large, small) = (with_room(1 << 20).unwrap(), Buffer::holding([b"a small ", b"message", b""]).unwrap());
         assert_eq!(small.as_slice(), b"a small message");
         let (rooms, address) = ((large.room(), small.room()), small.as_slice().as_ptr());
         // In either order.
         drop(small);
         drop(large);
-        let (large, small) = (Buffer::new(), Buffer::fitting());
+        let (large, small) = (Buffer::new(), fitting());
         assert_eq!((large.room(), small.room()), rooms);
         drop(large);
         drop(small);
-        assert_eq!(Buffer::fitting().as_slice().as_ptr(), address, "again, and without what it held");
+        assert_eq!(fitting().as_slice().as_ptr(), address, "again, and without what it held");
         let other = Buffer::holding([&[7; 10_000], &[], &[]]).unwrap();
         let room = other.room();
         drop(other);
-        assert_eq!(Buffer::fitting().room(), room);
-        assert_eq!(Buffer::fitting().room(), room, "until another comes");
+        assert_eq!(fitting().room(), room);
+        assert_eq!(fitting().room(), room, "until another comes");
     }
 
     #[test]
     fn a_large_buffer_starts_at_its_page_offset_and_stays_there() {
         for _ in 0..3 {
-            let mut buffer = Buffer::with_room(1 << 20).unwrap();
+            let mut buffer = with_room(1 << 20).unwrap();
             buffer.extend(&[7; 1 << 20]);
             assert_eq!(buffer.as_slice().as_ptr().addr() % PAGE, PAGE_OFFSET);
             assert_eq!((buffer.len(), buffer.as_slice().len()), (1 << 20, 1 << 20));
@@ -239,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_front_of_a_buffer_can_be_left_out_and_taken_out() {
-        let mut buffer = Buffer::with_room(1 << 20).unwrap();
+        let mut buffer = with_room(1 << 20).unwrap();
         buffer.extend(b"12345");
         buffer.overwrite(1, b"xy");
         assert_eq!(buffer.as_slice(), b"1xy45");
@@ -260,11 +277,11 @@ mod tests {
     #[test]
     fn a_buffer_larger_than_any_packet_is_not_kept() {
         let mut large = Buffer::new();
-        large.extend(&vec![7; KEPT + 1]);
+        large.extend(&vec![7; LARGEST + 1]);
         drop(large);
         assert_eq!(Buffer::new().bytes.capacity(), 0);
-        drop(Buffer::with_room(KEPT / 2).unwrap());
-        assert!(Buffer::new().bytes.capacity() >= KEPT / 2, "a smaller one is");
+        drop(with_room(LARGEST / 2).unwrap());
+        assert!(Buffer::new().bytes.capacity() >= LARGEST / 2, "a smaller one is");
     }
 
     #[test]
@@ -288,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_room_that_no_machine_has_is_an_error() {
-        assert!(Buffer::with_room(usize::MAX).is_err());
+        assert!(with_room(usize::MAX).is_err());
         assert!(Buffer::large(usize::MAX).is_err());
     }
 }

@@ -23,21 +23,28 @@ pub(crate) fn here() -> usize {
     std::hint::black_box(&raw const local).addr()
 }
 
+thread_local! {
+    /// Where this thread's stack begins and ends, when it is known.
+    static STACK: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
 /// The lowest address that the running stack may grow to. The stack grows down on every target this library builds on.
 ///
 /// Asked once per thread, and when a channel is made or adopted at the latest: the program may soon forbid itself the calls. Where it cannot
 /// be told, and on a stack that is not the thread's own (as coroutine libraries and signal handlers use), 28 KiB are taken to be left.
+#[inline]
 pub(crate) fn end() -> usize {
-    thread_local! {
-        static STACK: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
-    }
     let here = here();
-    let (start, end) = STACK.with(|known| {
-        if known.get() == (0, 0) {
-            known.set(main().filter(|stack| stack.contains(&here)).or_else(own).map_or((0, 0), |stack| (stack.start, stack.end)));
-        }
-        known.get()
-    });
+    let (start, end) = STACK.get();
+    if (start..end).contains(&here) { start } else { ask(here) }
+}
+
+#[cold]
+fn ask(here: usize) -> usize {
+    if STACK.get() == (0, 0) {
+        STACK.set(main().filter(|stack| stack.contains(&here)).or_else(own).map_or((0, 0), |stack| (stack.start, stack.end)));
+    }
+    let (start, end) = STACK.get();
     if (start..end).contains(&here) { start } else { here.saturating_sub(UNKNOWN) }
 }
 

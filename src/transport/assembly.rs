@@ -93,7 +93,7 @@ impl Assembly {
     fn next(&mut self, socket: BorrowedFd<'_>, limits: &Limits, wait: Wait) -> Result<Option<(Header, Packet)>, NotReceived> {
         let State::Unfinished(unfinished) = &mut self.0 else { return receive_kind(&ALL, socket, limits, wait).map(Some) };
         let (before, mut head) = (unfinished.whole.len(), [0; PART]);
-        let mut far = Buffer::with_room(receive_room(limits)).map_err(|_| no_buffer())?;
+        let mut far = Buffer::new().or_with_room(receive_room(limits)).map_err(|_| no_buffer())?;
         let mut descriptors = List::new();
         let received = receive_parts(socket, &mut head, [unfinished.whole.spare(), far.spare()], &mut descriptors, wait);
         let unpacked = match received {

@@ -54,6 +54,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
+    #[inline]
     pub(crate) fn encode(self) -> [u8; HEADER] {
         let [d0, d1] = self.descriptors.to_le_bytes();
         let [b0, b1] = self.blobs.to_le_bytes();
@@ -96,6 +97,12 @@ impl Header {
             return Err(ProtocolError::EmptyNest);
         }
         Ok(Header { kind, memory: flags & MEMORY != 0, nested, descriptors, blobs, body })
+    }
+
+    /// Whether a payload of so many bytes is the body and nothing else, as it should be.
+    #[inline]
+    pub(crate) fn is_body_of(self, len: usize) -> bool {
+        self.blobs == 0 && self.body == len as u64
     }
 
     /// Finds the parts in `payload`, all that is behind the header: the body's length, and each blob's bytes in order.
