@@ -6,7 +6,7 @@ use crate::meeting::{Link, Meeting};
 use crate::message::message;
 use crate::side::{Carry, Side, Typed, Work};
 use breezeway::process::CommandExt;
-use breezeway::{BufferedSender, Bytes, Channel, Message, Receiver, Waiting};
+use breezeway::{BufferedSender, Bytes, Channel, Hello, Limits, Message, Receiver, Waiting};
 use std::ops::Deref;
 use std::process::Command;
 use std::time::Duration;
@@ -27,6 +27,15 @@ fn fill(id: u64, body: &mut Bytes) {
         }
         Err(shared) => vec![id as u8; shared.len()].into(),
     };
+}
+
+/// A message of 64 MiB by the others' encodings is four bytes more by this one, and that is the default limit.
+fn limits() -> Limits {
+    Limits::new().max_message(65 << 20)
+}
+
+fn hello() -> Hello {
+    Hello::new().limits(limits())
 }
 
 /// Between two processes that are not each other's children.
@@ -52,16 +61,17 @@ fn waiting(name: &'static str, how: &'static str, build: fn(&Meeting) -> Result<
 }
 
 fn between(meeting: &Meeting, waiting: Waiting) -> Result<Box<dyn Side>> {
-    side(Box::new(Channel::try_from(meeting.socket()?)?.with_waiting(waiting)), meeting)
+    side(Box::new(Channel::try_from(meeting.socket()?)?.with_waiting(waiting).with_limits(limits())), meeting)
 }
 
 /// Between a program and the one that it has started, whose end it notices too.
 pub(crate) fn child() -> Contestant {
     let build = |meeting: &Meeting| {
         if meeting.near {
-            side(Command::new(std::env::current_exe()?).args(&meeting.far).spawn_with_channel::<Msg, Msg>()?, meeting)
+            let mut command = Command::new(std::env::current_exe()?);
+            side(command.args(&meeting.far).with_channel::<Msg, Msg>().hello(hello()).spawn()?, meeting)
         } else {
-            side(Box::new(breezeway::process::inherited()?), meeting)
+            side(Box::new(breezeway::process::inherited_with(hello())?), meeting)
         }
     };
     Contestant {
@@ -77,7 +87,7 @@ pub(crate) fn child() -> Contestant {
 /// One way as the documentation has it for a loop. What is collected is sent before an answer is waited for.
 pub(crate) fn buffered() -> Contestant {
     let build = |meeting: &Meeting| {
-        let (sender, receiver) = Channel::<Msg>::try_from(meeting.socket()?)?.split();
+        let (sender, receiver) = Channel::<Msg>::try_from(meeting.socket()?)?.with_limits(limits()).split();
         Ok(Typed::side(Buffered { sender: sender.buffered(), receiver }, meeting.size))
     };
     let unfit = |work, _| (work == Work::RoundTrip).then_some("there and back there is nothing to collect");
