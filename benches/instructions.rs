@@ -1,7 +1,7 @@
 //! What a small message costs in instructions, outside the kernel: against `raw.rs`, and against encoding and decoding alone.
 //!
 //! ```text
-//! cargo bench --bench instructions                              # a table, by valgrind; ten seconds
+//! cargo bench --bench instructions                              # a table; needs valgrind; ten seconds
 //! cargo bench --profile release --bench instructions            # without link-time optimisation
 //! cargo bench --bench instructions -- --functions tiny breezeway send    # which functions they are
 //! ```
@@ -61,25 +61,20 @@ impl Counted<'_> {
             "nothing" => self.turns(|| Ok(()), || Ok(())),
             "raw" => {
                 let mut second = raw::Buffer::new();
-                self.turns(|| Ok(near.send(&mut buffer, len)?), || Ok(_ = black_box(far.receive(&mut second)?)))
+                self.turns(|| Ok(near.send(&mut buffer, len)?), || Ok(far.receive(&mut second)?))
             }
             "bincode" => {
                 let body = bincode::serde::encode_to_vec(message, config)?;
-                let encode = || Ok(_ = black_box(bincode::serde::encode_into_slice(black_box(message), buffer.body(len), config)?));
-                self.turns(encode, || {
-                    bincode::serde::decode_from_slice::<T, _>(black_box(&body), config)
-                        .map(|found| drop(black_box(found)))
-                        .map_err(Into::into)
-                })
+                let encode = || Ok(bincode::serde::encode_into_slice(black_box(message), buffer.body(len), config)?);
+                self.turns(encode, || Ok(bincode::serde::decode_from_slice::<T, _>(black_box(&body), config)?))
             }
-            _ => self.turns(
-                || Ok(sender.send_ref(black_box(message))?),
-                || receiver.recv().map(|found| drop(black_box(found))).map_err(Into::into),
-            ),
+            _ => self.turns(|| Ok(sender.send_ref(black_box(message))?), || Ok(receiver.recv()?)),
         }
     }
 
-    fn turns(&self, mut send: impl FnMut() -> Result<()>, mut receive: impl FnMut() -> Result<()>) -> Result<()> {
+    fn turns<A, B>(&self, mut send: impl FnMut() -> Result<A>, mut receive: impl FnMut() -> Result<B>) -> Result<()> {
+        let mut send = || send().map(|sent| drop(black_box(sent)));
+        let mut receive = || receive().map(|received| drop(black_box(received)));
         for id in 0..BEFORE + COUNTED {
             if id < BEFORE {
                 send()?;
@@ -125,6 +120,9 @@ fn table() -> Result<()> {
         for step in STEPS {
             let [nothing, raw, bincode, ours] = CONTESTANTS.map(|contestant| callgrind("/dev/null", [message, contestant, step]));
             let (nothing, raw, bincode, ours) = (nothing?, raw?, bincode?, ours?);
+            if [raw, bincode, ours].iter().any(|&found| found <= nothing) {
+                return Err("nothing was counted: is `measured` still called so?".into());
+            }
             let [raw, bincode, ours] = [raw, bincode, ours].map(|found| (found - nothing) / COUNTED);
             println!("{message:<8} {step:<8} {raw:>9} {bincode:>9} {ours:>9}");
         }

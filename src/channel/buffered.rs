@@ -4,6 +4,7 @@ use super::Sender;
 use crate::codec::batch::Batch;
 use crate::error::{SendError, SendTimeoutError, TrySendError};
 use crate::packet::Buffer;
+use crate::sys::clock;
 use crate::transport::{NotSent, Wait};
 use serde::Serialize;
 use std::fmt;
@@ -55,19 +56,22 @@ pub struct BufferedSender<T> {
     sender: Sender<T>,
     batch: Batch,
     interval: Duration,
-    /// When the first message of the batch was put in, or was last tried to be sent for its age.
-    since: Instant,
+    /// When the first message of the batch was put in, or was last tried to be sent for its age, by [`clock::ticks`].
+    since: Duration,
     forks: u32,
 }
 
 impl<T> BufferedSender<T> {
     pub(super) fn new(sender: Sender<T>) -> BufferedSender<T> {
         let forks = FORKS.load(Ordering::Relaxed);
-        BufferedSender { sender, batch: Batch::new(Buffer::own), interval: INTERVAL, since: Instant::now(), forks }
+        BufferedSender { sender, batch: Batch::new(Buffer::own), interval: INTERVAL, since: clock::ticks(), forks }
     }
 
     /// Lets a message wait at most so long while others are sent behind it. Default: 10 ms, chosen, not tuned. `Duration::MAX` means that
     /// only size counts.
+    ///
+    /// Time is counted in ticks of the kernel's timer, because every `send` looks at it: a message may wait a tick more or less, which is 4 ms on
+    /// most machines and 10 ms at most.
     pub fn with_interval(mut self, interval: Duration) -> BufferedSender<T> {
         self.interval = interval;
         self
@@ -145,7 +149,7 @@ impl<T: Serialize> BufferedSender<T> {
     /// Adds a message, and sends those before it where a packet is full or one has waited long enough. Waits while the channel is full, if it
     /// has to send.
     ///
-    /// No allocation and no system call but one `sendmsg` a packet. (Reading the clock is none on most machines.)
+    /// No allocation and no system call but one `sendmsg` a packet. (Looking at the kernel's tick is none on most machines.)
     ///
     /// # Errors
     ///
@@ -186,17 +190,17 @@ impl<T: Serialize> BufferedSender<T> {
 
     fn add(&mut self, message: &T, wait: Wait) -> Result<(), NotSent> {
         self.forget_what_is_the_parents();
-        if !self.batch.is_empty() && self.since.elapsed() >= self.interval {
+        if !self.batch.is_empty() && clock::ticks().saturating_sub(self.since) >= self.interval {
             match self.flush_within(Wait::Not) {
                 // They wait for as long as a full channel lets them; to be tried again when the interval has passed again.
-                Ok(()) | Err(NotSent::Full) => self.since = Instant::now(),
+                Ok(()) | Err(NotSent::Full) => self.since = clock::ticks(),
                 Err(why) => return Err(why),
             }
         }
         let begins = self.batch.is_empty();
         let (gone, result) = self.sender.end().add(&mut self.batch, message, &self.sender.limits(), wait);
         if begins || gone > 0 {
-            self.since = Instant::now();
+            self.since = clock::ticks();
         }
         result
     }

@@ -8,6 +8,7 @@
 
 pub(crate) mod alone;
 pub(crate) mod apart;
+pub(crate) mod clock;
 pub(crate) mod epoll;
 pub(crate) mod event;
 pub(crate) mod exec;
