@@ -88,7 +88,8 @@ pub(crate) enum NotSent {
     Full,
     /// Nobody can receive any more.
     Closed,
-    Fault(SendFault),
+    /// Boxed, because a `Result` of it is handed on by every message.
+    Fault(Box<SendFault>),
 }
 
 /// Why nothing was received.
@@ -98,18 +99,35 @@ pub(crate) enum NotReceived {
     Empty,
     /// Nobody can send any more, and everything sent has been received.
     Closed,
-    Fault(Fault),
+    /// Boxed for the same reason.
+    Fault(Box<Fault>),
 }
 
 impl<F: Into<SendFault>> From<F> for NotSent {
+    #[cold]
     fn from(fault: F) -> NotSent {
-        NotSent::Fault(fault.into())
+        NotSent::Fault(Box::new(fault.into()))
+    }
+}
+
+impl From<Box<SendFault>> for NotSent {
+    #[cold]
+    fn from(fault: Box<SendFault>) -> NotSent {
+        NotSent::Fault(fault)
+    }
+}
+
+impl From<Box<Fault>> for NotReceived {
+    #[cold]
+    fn from(fault: Box<Fault>) -> NotReceived {
+        NotReceived::Fault(fault)
     }
 }
 
 impl<F: Into<Fault>> From<F> for NotReceived {
+    #[cold]
     fn from(fault: F) -> NotReceived {
-        NotReceived::Fault(fault.into())
+        NotReceived::Fault(Box::new(fault.into()))
     }
 }
 
@@ -291,7 +309,7 @@ pub(crate) fn receive_kind(kinds: &[Kind], socket: BorrowedFd<'_>, limits: &Limi
         Ok((header, (body, blobs))) => Ok((header, Packet { body, blobs, descriptors })),
         Err(fault) => {
             socket::close_at_once(&descriptors);
-            Err(fault.into())
+            Err(fault)
         }
     }
 }
@@ -302,7 +320,7 @@ fn no_buffer() -> SystemError {
 
 /// What arrived in a buffer that fits what came before it, and the rest of it in one with room for everything.
 #[inline]
-fn one_piece(near: Buffer, far: Buffer) -> Result<Buffer, Fault> {
+fn one_piece(near: Buffer, far: Buffer) -> Result<Buffer, NotReceived> {
     match (near.len(), far.len()) {
         (_, 0) => Ok(near),
         (0, _) => Ok(far),
@@ -319,21 +337,21 @@ fn unpack(
     payload: Buffer,
     descriptors: &mut List<OwnedFd>,
     limits: &Limits,
-) -> Result<(Header, (Body, List<Bytes>)), Fault> {
+) -> Result<(Header, (Body, List<Bytes>)), NotReceived> {
     if arrival.bytes < HEADER {
         return Err(ProtocolError::ShortHeader { expected: HEADER, found: arrival.bytes }.into());
     }
     if arrival.descriptors_cut {
-        return Err(Fault::FdTableFull);
+        return Err(Fault::FdTableFull.into());
     }
     let header = Header::decode(header, kinds)?;
     if header.kind == Kind::Part {
-        return part(arrival, header, payload, descriptors);
+        return Ok(part(arrival, header, payload, descriptors)?);
     }
     // A thread's spare buffer may have more room than this end accepts.
     let limit = limits.max_message.min(LARGEST_PACKET);
     if arrival.cut || payload.len() > limit {
-        return Err(Fault::TooLarge { limit });
+        return Err(Fault::TooLarge { limit }.into());
     }
     Ok((header, open(header, payload, descriptors, limits)?))
 }
@@ -351,7 +369,7 @@ fn part(arrival: &Arrival, header: Header, payload: Buffer, descriptors: &List<O
 
 /// The same for what is behind a header, wherever it came from.
 #[inline]
-fn open(header: Header, mut payload: Buffer, descriptors: &mut List<OwnedFd>, limits: &Limits) -> Result<(Body, List<Bytes>), Fault> {
+fn open(header: Header, mut payload: Buffer, descriptors: &mut List<OwnedFd>, limits: &Limits) -> Result<(Body, List<Bytes>), NotReceived> {
     if header.memory && payload.len() > 0 {
         return Err(ProtocolError::LongBody { announced: 0, found: payload.len() }.into());
     }
@@ -362,7 +380,7 @@ fn open(header: Header, mut payload: Buffer, descriptors: &mut List<OwnedFd>, li
     }
     let count = usize::from(header.descriptors);
     if count > limits.descriptors() {
-        return Err(Fault::TooManyDescriptors { count, limit: limits.descriptors() });
+        return Err(Fault::TooManyDescriptors { count, limit: limits.descriptors() }.into());
     }
     if let Some(nested) = descriptors.first().filter(|_| header.nested) {
         let unpacked = nested::unpacked(nested.as_fd(), count)?;

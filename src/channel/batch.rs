@@ -115,7 +115,8 @@ impl End {
                 match self.receive_new(limits, Wait::Not) {
                     Ok(message) => messages.push(message),
                     // Told by the next call, which finds it too.
-                    Err(NotReceived::Empty | NotReceived::Closed | NotReceived::Fault(Fault::System(_))) => break,
+                    Err(NotReceived::Empty | NotReceived::Closed) => break,
+                    Err(NotReceived::Fault(fault)) if matches!(*fault, Fault::System(_)) => break,
                     Err(NotReceived::Fault(fault)) => {
                         self.turn()?.put_fault(fault);
                         break;

@@ -135,7 +135,7 @@ impl<S: Message, R: Message> Channel<S, R> {
         self.end.know(Peer::new(None, Some(greeting)));
         match self.end.ready(Wait::Forever) {
             Ok(()) => Ok(self),
-            Err(NotReceived::Fault(fault)) => Err(fault),
+            Err(NotReceived::Fault(fault)) => Err(*fault),
             Err(NotReceived::Closed | NotReceived::Empty) => Err(HelloError::Closed.into()),
         }
     }

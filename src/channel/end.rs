@@ -213,7 +213,7 @@ impl End {
         let mut turn = self.turn()?;
         turn.put(batch);
         // The header says that there is one.
-        Ok(turn.next(limits).unwrap_or_else(|| Err(ProtocolError::EmptyBatch.into()))?)
+        Ok(turn.next(limits).unwrap_or_else(|| Err(Box::new(ProtocolError::EmptyBatch.into())))?)
     }
 
     /// Whether nothing has been received that nobody has taken.

@@ -197,11 +197,12 @@ impl Greeting {
             sends: Type::of::<S>(),
             receives: Type::of::<R>(),
         };
+        // It always encodes, so somebody else has filled the queue.
+        let full = || SystemError { call: "sendmsg", source: ErrorKind::WouldBlock.into() };
         match send(Kind::Hello, socket, &ours, &HELLO) {
             Ok(()) | Err(NotSent::Closed) => {}
-            Err(NotSent::Fault(SendFault::System(error))) => return Err(error),
-            // It always encodes, so somebody else has filled the queue.
-            Err(NotSent::Fault(_) | NotSent::Full) => return Err(SystemError { call: "sendmsg", source: ErrorKind::WouldBlock.into() }),
+            Err(NotSent::Full) => return Err(full()),
+            Err(NotSent::Fault(fault)) => return Err(if let SendFault::System(error) = *fault { error } else { full() }),
         }
         Ok(Greeting {
             ours,
@@ -376,8 +377,10 @@ enum Came {
 fn receive(kind: Kind, socket: BorrowedFd<'_>, limits: &Limits) -> Result<Came, SystemError> {
     match transport::receive_kind(&[kind], socket, limits, Wait::Not) {
         Ok((_, packet)) => Ok(Came::Packet(packet)),
-        Err(NotReceived::Fault(Fault::System(error))) => Err(error),
-        Err(NotReceived::Fault(fault)) => Ok(Came::Other(fault)),
+        Err(NotReceived::Fault(fault)) => match *fault {
+            Fault::System(error) => Err(error),
+            fault => Ok(Came::Other(fault)),
+        },
         Err(NotReceived::Empty) => Ok(Came::Nothing),
         Err(NotReceived::Closed) => Ok(Came::End),
     }
@@ -387,7 +390,7 @@ fn receive(kind: Kind, socket: BorrowedFd<'_>, limits: &Limits) -> Result<Came, 
 fn read(packet: Packet) -> Result<Said, HelloError> {
     let malformed = |fault: Fault| HelloError::Malformed(Arc::new(fault));
     match packet.body.as_slice().split_first_chunk::<9>() {
-        Some((&[magic @ .., CODEC], _)) if magic == MAGIC => codec::decode(packet, &HELLO).map_err(malformed),
+        Some((&[magic @ .., CODEC], _)) if magic == MAGIC => codec::decode(packet, &HELLO).map_err(|fault| malformed(*fault)),
         Some((&[magic @ .., found], _)) if magic == MAGIC => Err(HelloError::Codec { expected: CODEC, found }),
         _ => Err(malformed(DecodeError::Invalid { expected: "a hello".into() }.into())),
     }

@@ -78,16 +78,16 @@ impl Turn<'_> {
     }
 
     /// Puts a fault in front of everything.
-    pub(super) fn put_fault(&mut self, fault: Fault) {
-        self.held.fault = Some(Box::new(fault));
+    pub(super) fn put_fault(&mut self, fault: Box<Fault>) {
+        self.held.fault = Some(fault);
     }
 
     /// Takes the next message, or what is wrong with it; `None` when nothing is left.
     #[inline]
-    pub(super) fn next<T: DeserializeOwned>(&mut self, limits: &Limits) -> Option<Result<T, Fault>> {
+    pub(super) fn next<T: DeserializeOwned>(&mut self, limits: &Limits) -> Option<Result<T, Box<Fault>>> {
         let Held { fault, batch, taken } = &mut *self.held;
         if let Some(fault) = fault.take() {
-            return Some(Err(*fault));
+            return Some(Err(fault));
         }
         let body = batch.as_ref()?.as_slice();
         let left = body.get(*taken..).filter(|left| !left.is_empty())?;
@@ -99,7 +99,7 @@ impl Turn<'_> {
             // Where the next one would begin is not known.
             Err(error) => {
                 *taken = body.len();
-                Some(Err(error.into()))
+                Some(Err(Box::new(error.into())))
             }
         }
     }

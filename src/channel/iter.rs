@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 fn next<T: DeserializeOwned>(end: &End, limits: &Limits, wait: Wait) -> Option<Result<T, Fault>> {
     match end.receive(limits, wait) {
         Ok(message) => Some(Ok(message)),
-        Err(NotReceived::Fault(fault)) => Some(Err(fault)),
+        Err(NotReceived::Fault(fault)) => Some(Err(*fault)),
         Err(NotReceived::Empty | NotReceived::Closed) => None,
     }
 }

@@ -218,8 +218,10 @@ impl Peer {
                     return Ok(Heard::Closed);
                 }
                 Err(NotReceived::Empty) => return Ok(Heard::TimeOver),
-                Err(NotReceived::Fault(Fault::System(error))) => return Err(error),
-                Err(NotReceived::Fault(_)) => return Ok(Heard::Nothing),
+                Err(NotReceived::Fault(fault)) => match *fault {
+                    Fault::System(error) => return Err(error),
+                    _ => return Ok(Heard::Nothing),
+                },
             };
             match self.wait(socket, interest, wait.until_at_most(until))? {
                 Woken::Ready => {}

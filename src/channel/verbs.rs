@@ -341,7 +341,7 @@ impl NotSent {
         match self {
             // Waiting for ever does not end with a full queue.
             NotSent::Full | NotSent::Closed => SendError::Closed(message),
-            NotSent::Fault(fault) => SendError::Fault(message, fault),
+            NotSent::Fault(fault) => SendError::Fault(message, *fault),
         }
     }
 
@@ -349,7 +349,7 @@ impl NotSent {
         match self {
             NotSent::Full => TrySendError::Full(message),
             NotSent::Closed => TrySendError::Closed(message),
-            NotSent::Fault(fault) => TrySendError::Fault(message, fault),
+            NotSent::Fault(fault) => TrySendError::Fault(message, *fault),
         }
     }
 
@@ -357,7 +357,7 @@ impl NotSent {
         match self {
             NotSent::Full => SendTimeoutError::Timeout(message),
             NotSent::Closed => SendTimeoutError::Closed(message),
-            NotSent::Fault(fault) => SendTimeoutError::Fault(message, fault),
+            NotSent::Fault(fault) => SendTimeoutError::Fault(message, *fault),
         }
     }
 }
@@ -367,7 +367,7 @@ impl From<NotReceived> for RecvError {
         match error {
             // Waiting for ever does not end with nothing.
             NotReceived::Empty | NotReceived::Closed => RecvError::Closed,
-            NotReceived::Fault(fault) => RecvError::Fault(fault),
+            NotReceived::Fault(fault) => RecvError::Fault(*fault),
         }
     }
 }
@@ -377,7 +377,7 @@ impl From<NotReceived> for TryRecvError {
         match error {
             NotReceived::Empty => TryRecvError::Empty,
             NotReceived::Closed => TryRecvError::Closed,
-            NotReceived::Fault(fault) => TryRecvError::Fault(fault),
+            NotReceived::Fault(fault) => TryRecvError::Fault(*fault),
         }
     }
 }
@@ -387,7 +387,7 @@ impl From<NotReceived> for RecvTimeoutError {
         match error {
             NotReceived::Empty => RecvTimeoutError::Timeout,
             NotReceived::Closed => RecvTimeoutError::Closed,
-            NotReceived::Fault(fault) => RecvTimeoutError::Fault(fault),
+            NotReceived::Fault(fault) => RecvTimeoutError::Fault(*fault),
         }
     }
 }

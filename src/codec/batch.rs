@@ -4,10 +4,10 @@
 //! message, and one that is too large, comes back as a packet of its own, for after the batch. Decoding takes one message at a time, within
 //! the budgets that it would have alone.
 
-use super::{PairId, decoder, encode_into, frame};
+use super::{PairId, decode_body, encode_into, frame};
 use crate::error::{Fault, SendFault};
 use crate::limits::Limits;
-use crate::packet::{Body, Buffer, List, Packet};
+use crate::packet::{Body, Buffer, Packet};
 use crate::wire::Kind;
 use crate::wire::batch::{LENGTH, length};
 use serde::{Serialize, de::DeserializeOwned};
@@ -57,7 +57,7 @@ impl Batch {
 
     /// Encodes a message. After an error the batch is what it was.
     #[inline]
-    pub(crate) fn push<T: Serialize + ?Sized>(&mut self, message: &T, via: Option<PairId>) -> Result<Pushed, SendFault> {
+    pub(crate) fn push<T: Serialize + ?Sized>(&mut self, message: &T, via: Option<PairId>) -> Result<Pushed, Box<SendFault>> {
         // What a `Serialize` that panicked has left.
         self.body.truncate(self.end);
         self.body.extend(&[0; LENGTH]);
@@ -116,10 +116,9 @@ impl Batch {
 
 /// Decodes one message of a batch.
 #[inline]
-pub(crate) fn decode<T: DeserializeOwned>(message: &[u8], limits: &Limits) -> Result<T, Fault> {
+pub(crate) fn decode<T: DeserializeOwned>(message: &[u8], limits: &Limits) -> Result<T, Box<Fault>> {
     if message.len() > limits.max_message {
-        return Err(Fault::TooLarge { limit: limits.max_message });
+        return Err(Fault::TooLarge { limit: limits.max_message }.into());
     }
-    let frame = frame::Decoding::enter(List::new(), List::new());
-    Ok(frame.finish(decoder::decode(message, limits))?)
+    decode_body(frame::Decoding::enter(), message, limits)
 }

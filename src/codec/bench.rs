@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 ///
 /// Those of sending it.
 pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, SendFault> {
-    Ok(super::encode(message, &Limits::default(), None)?.body.as_slice().to_vec())
+    Ok(super::encode(message, &Limits::default(), None).map_err(|fault| *fault)?.body.as_slice().to_vec())
 }
 
 /// Decodes a body by the library's own decoder, with all its budgets.
@@ -20,7 +20,7 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, SendFault> {
 ///
 /// Those of receiving it.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
-    Ok(super::decoder::decode(body, &Limits::default())?)
+    decode_within(body, &Limits::default())
 }
 
 /// The same within other limits than the default.
@@ -29,7 +29,7 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
 ///
 /// Those of receiving it.
 pub fn decode_within<T: DeserializeOwned>(body: &[u8], limits: &Limits) -> Result<T, Fault> {
-    Ok(super::decoder::decode(body, limits)?)
+    super::decoder::decode(body, limits).map_err(|failure| Fault::Decode(failure.into()))
 }
 
 /// The lowest address that the decoder would use of the running stack.

@@ -30,7 +30,7 @@ const STACK_RESERVE: usize = 40 * 1024;
 const COPIES: usize = if cfg!(debug_assertions) { 24 } else { 8 };
 
 /// Decodes one value, which must use up the whole body.
-pub(super) fn decode<T: DeserializeOwned>(body: &[u8], limits: &Limits) -> Result<T, DecodeError> {
+pub(super) fn decode<T: DeserializeOwned>(body: &[u8], limits: &Limits) -> Result<T, Failure> {
     let expansion = limits.expanded(body.len()).saturating_add(EXPANSION_BASE);
     let entry = stack::here();
     // A thread whose whole stack is hardly more than the reserve may use half of what it has left.
@@ -49,7 +49,7 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8], limits: &Limits) -> Resul
     let value = T::deserialize(&mut decoder)?;
     match decoder.scalars.left() {
         0 => Ok(value),
-        count => Err(DecodeError::TrailingBytes { count }),
+        count => Err(DecodeError::TrailingBytes { count }.into()),
     }
 }
 
@@ -131,7 +131,7 @@ impl<'de> Decoder<'de> {
 /// [`DecodeError`] as serde wants it: made of what was expected, never of what was found, which is the peer's data.
 /// Boxed, because a `Result` of it is handed on at every level of every message.
 #[derive(Debug)]
-struct Failure(Box<DecodeError>);
+pub(super) struct Failure(Box<DecodeError>);
 
 impl From<DecodeError> for Failure {
     #[cold]

@@ -5,6 +5,7 @@
 //! duplicated when it is put in (a `Serialize` may show a temporary one), a blob is a counted reference. A guard leaves the frame on
 //! every path, so a panic or an error in a type's own code leaks nothing, and a message encoded within another's `Serialize` has a frame of its own.
 
+use super::decoder::Failure;
 use crate::error::{DecodeError, EncodeError, SendFault};
 use crate::packet::{List, Packet, Slots};
 use crate::sys::kind::Kind;
@@ -82,34 +83,33 @@ impl Encoding {
 
     /// Leaves the frame with what was put into it.
     #[inline]
-    pub(super) fn finish(self) -> Result<Outgoing, SendFault> {
+    pub(super) fn finish(self) -> Result<Outgoing, Box<SendFault>> {
         let Encoding(guard, limit) = self;
-        let Some(Frame { outgoing, .. }) = guard.leave() else { return Ok(Outgoing::default()) };
-        match outgoing {
-            Outgoing { error: Some(error), .. } => Err(error.into()),
-            Outgoing { count, .. } if count > limit => Err(SendFault::TooManyDescriptors { count, limit }),
-            outgoing => Ok(outgoing),
+        match guard.leave() {
+            None => Ok(Outgoing::default()),
+            Some(frame) => frame.outgoing.finish(limit),
         }
     }
 }
 
 impl Decoding {
     #[inline]
-    pub(super) fn enter(descriptors: List<OwnedFd>, blobs: List<Bytes>) -> Decoding {
-        let guard = Guard::enter(Side::Decoding);
-        if !(descriptors.is_empty() && blobs.is_empty()) {
-            innermost(|frame, _| {
-                frame.incoming = Incoming { descriptors: descriptors.into(), blobs: blobs.into(), error: None };
-                Some(())
-            });
-        }
-        Decoding(guard)
+    pub(super) fn enter() -> Decoding {
+        Decoding(Guard::enter(Side::Decoding))
+    }
+
+    /// Puts in what came beside the body.
+    pub(super) fn fill(&self, descriptors: List<OwnedFd>, blobs: List<Bytes>) {
+        innermost(|frame, _| {
+            frame.incoming = Incoming { descriptors: descriptors.into(), blobs: blobs.into(), error: None };
+            Some(())
+        });
     }
 
     /// Leaves the frame with the value that came of it. The frame's own error says more than what serde made of it, and after a
     /// whole value everything must have been taken.
     #[inline]
-    pub(super) fn finish<T>(self, decoded: Result<T, DecodeError>) -> Result<T, DecodeError> {
+    pub(super) fn finish<T>(self, decoded: Result<T, Failure>) -> Result<T, Failure> {
         match self.0.leave() {
             None => decoded,
             Some(frame) => frame.incoming.finish(decoded),
@@ -118,19 +118,20 @@ impl Decoding {
 }
 
 impl Incoming {
-    fn finish<T>(mut self, decoded: Result<T, DecodeError>) -> Result<T, DecodeError> {
+    #[inline(never)]
+    fn finish<T>(mut self, decoded: Result<T, Failure>) -> Result<T, Failure> {
         let (descriptors, blobs) = (self.descriptors.left(), self.blobs.left());
         for refused in self.descriptors.drain() {
             socket::close_at_once(&[refused]);
         }
         if let Some(error) = self.error {
-            return Err(error);
+            return Err(error.into());
         }
         let value = decoded?;
         match (descriptors, blobs) {
             (0, 0) => Ok(value),
-            (0, count) => Err(DecodeError::BlobsUnused { count }),
-            (count, _) => Err(DecodeError::DescriptorsUnused { count }),
+            (0, count) => Err(DecodeError::BlobsUnused { count }.into()),
+            (count, _) => Err(DecodeError::DescriptorsUnused { count }.into()),
         }
     }
 }
@@ -257,6 +258,16 @@ pub(crate) fn take_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<B
 }
 
 impl Outgoing {
+    /// Out of the way of messages that have put nothing in.
+    #[inline(never)]
+    fn finish(mut self, limit: usize) -> Result<Outgoing, Box<SendFault>> {
+        match self.error.take() {
+            Some(error) => Err(Box::new(error.into())),
+            None if self.count > limit => Err(SendFault::TooManyDescriptors { count: self.count, limit }.into()),
+            None => Ok(self),
+        }
+    }
+
     /// The blob's index, or `INLINE` where a packet carries no more of them.
     fn put_blob(&mut self, bytes: &Bytes) -> u32 {
         match u32::try_from(self.blobs.len()) {

@@ -21,8 +21,10 @@ use crate::wire::BLOB_ENTRY;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Encodes one value. `via` names the channel that the packet is meant for, where that is known.
-pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, limits: &Limits, via: Option<PairId>) -> Result<Packet, SendFault> {
+/// Encodes one value. `via` names the channel that the packet is meant for, where that is known. Errors are boxed here and in what follows,
+/// because a `Result` of them is handed on by every message.
+#[inline]
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, limits: &Limits, via: Option<PairId>) -> Result<Packet, Box<SendFault>> {
     let mut body = Buffer::new();
     let outgoing = encode_into(&mut body, value, limits, via)?;
     Ok(Packet { body: Body::Own(body), blobs: outgoing.blobs, descriptors: outgoing.descriptors })
@@ -35,7 +37,7 @@ fn encode_into<T: Serialize + ?Sized>(
     value: &T,
     limits: &Limits,
     via: Option<PairId>,
-) -> Result<frame::Outgoing, SendFault> {
+) -> Result<frame::Outgoing, Box<SendFault>> {
     let frame = frame::Encoding::enter(limits.descriptors(), via);
     let mut writer = BoundedWriter { body, size: 0, limit: limits.max_message };
     let encoded = format::encode(value, &mut writer);
@@ -44,17 +46,31 @@ fn encode_into<T: Serialize + ?Sized>(
     let blob_size = |blob: &Bytes| blob.len().saturating_add(BLOB_ENTRY);
     let size = outgoing.blobs.iter().map(blob_size).fold(writer.size, usize::saturating_add);
     if size > limits.max_message {
-        return Err(SendFault::TooLarge { size, limit: limits.max_message });
+        return Err(SendFault::TooLarge { size, limit: limits.max_message }.into());
     }
     Ok(outgoing)
 }
 
 /// Decodes one value, which must use up the whole packet.
-pub(crate) fn decode<T: DeserializeOwned>(packet: Packet, limits: &Limits) -> Result<T, Fault> {
+#[inline]
+pub(crate) fn decode<T: DeserializeOwned>(packet: Packet, limits: &Limits) -> Result<T, Box<Fault>> {
     let Packet { body, blobs, descriptors } = packet;
-    let frame = frame::Decoding::enter(descriptors, blobs);
-    let decoded = decoder::decode(body.as_slice(), limits);
-    Ok(frame.finish(decoded)?)
+    let frame = frame::Decoding::enter();
+    if !(blobs.is_empty() && descriptors.is_empty()) {
+        frame.fill(descriptors, blobs);
+    }
+    decode_body(frame, body.as_slice(), limits)
+}
+
+#[inline]
+fn decode_body<T: DeserializeOwned>(frame: frame::Decoding, body: &[u8], limits: &Limits) -> Result<T, Box<Fault>> {
+    let decoded = decoder::decode(body, limits);
+    frame.finish(decoded).map_err(refused)
+}
+
+#[cold]
+fn refused(failure: decoder::Failure) -> Box<Fault> {
+    Box::new(Fault::Decode(failure.into()))
 }
 
 /// Writes up to a limit, and from there on only counts, so that the error can tell the size.

@@ -129,7 +129,7 @@ impl<P: Protocol> Shared<P> {
                 Err(NotSent::Full) if last => return Err(SendTimeoutError::Timeout(())),
                 Err(NotSent::Full) => {}
                 Err(NotSent::Closed) => return Err(SendTimeoutError::Closed(())),
-                Err(NotSent::Fault(fault)) => return Err(SendTimeoutError::Fault((), fault)),
+                Err(NotSent::Fault(fault)) => return Err(SendTimeoutError::Fault((), *fault)),
             }
             let drained = self.drain();
             let ready = self.end.wait(Ready::EITHER, None, deadline).map_err(|error| SendTimeoutError::Fault((), error.into()))?;
@@ -244,7 +244,7 @@ impl<'a, P: Protocol> Reader<'a, P> {
             Err(NotReceived::Empty) => Event::Nothing,
             Err(NotReceived::Closed) => Event::Closed,
             Err(NotReceived::Fault(fault)) => {
-                let error = CallError::Fault(Arc::new(fault));
+                let error = CallError::Fault(Arc::new(*fault));
                 match note.id {
                     Some(id) => Event::Answer(id, Err(error)),
                     None => Event::Garbled(error),

@@ -222,15 +222,16 @@ impl<P: Protocol> Connection<P> {
                     self.lose();
                 }
             }
-            Ok(Err(NotReceived::Fault(Fault::System(error)))) => return Err(error),
-            // A message that nobody waits for.
-            Ok(Err(NotReceived::Fault(_))) | Err(_) if note.id.is_none() && note.asked => {}
-            Ok(Err(NotReceived::Fault(fault))) => {
-                let invalid = matches!(fault, Fault::Decode(DecodeError::Invalid { .. }));
-                let fault =
-                    if invalid && note.asked && !note.method_known { CallFault::UnknownMethod } else { CallFault::malformed(&fault) };
-                self.refuse(note.id.unwrap_or(CallId::EVERY), fault);
-            }
+            Ok(Err(NotReceived::Fault(fault))) => match *fault {
+                Fault::System(error) => return Err(error),
+                // A message that nobody waits for.
+                _ if note.id.is_none() && note.asked => {}
+                Fault::Decode(DecodeError::Invalid { .. }) if note.asked && !note.method_known => {
+                    self.refuse(note.id.unwrap_or(CallId::EVERY), CallFault::UnknownMethod);
+                }
+                fault => self.refuse(note.id.unwrap_or(CallId::EVERY), CallFault::malformed(&fault)),
+            },
+            Err(_) if note.id.is_none() && note.asked => {}
             Err(payload) => self.refuse(note.id.unwrap_or(CallId::EVERY), CallFault::Panicked(panic_text(payload))),
         }
         Ok(())

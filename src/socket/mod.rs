@@ -90,7 +90,7 @@ impl Socket {
     pub fn send_packet(&self, parts: &[IoSlice<'_>], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         match transport::send_parts(self.as_fd(), parts, descriptors, Wait::Forever) {
             Ok(()) => Ok(()),
-            Err(NotSent::Fault(fault)) => Err(fault.into()),
+            Err(NotSent::Fault(fault)) => Err((*fault).into()),
             Err(NotSent::Full | NotSent::Closed) => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
@@ -115,7 +115,7 @@ impl Socket {
                 Ok(Some(RawPacket { bytes, descriptors: descriptors.into_vec(), truncated, descriptors_lost: arrival.descriptors_cut }))
             }
             Err(NotReceived::Closed | NotReceived::Empty) => Ok(None),
-            Err(NotReceived::Fault(fault)) => Err(fault.into()),
+            Err(NotReceived::Fault(fault)) => Err((*fault).into()),
         }
     }
 
@@ -128,7 +128,7 @@ impl Socket {
     /// A [`SendError`] as an `io::Error`: `BrokenPipe` when the other end is closed, `InvalidInput` for a message that cannot be sent.
     pub fn send<T: Serialize>(&mut self, message: T) -> io::Result<()> {
         self.deliver(&message, &Limits::default(), None, None, Wait::Forever).map_err(|error| match error {
-            NotSent::Fault(fault) => fault.into(),
+            NotSent::Fault(fault) => (*fault).into(),
             NotSent::Full | NotSent::Closed => SendError::Closed(()).into(),
         })
     }
@@ -141,7 +141,7 @@ impl Socket {
     /// ([`Sender::send_all`](crate::Sender::send_all)) is none: a socket has no place for the rest of it.
     pub fn receive<T: DeserializeOwned>(&mut self) -> io::Result<T> {
         self.obtain(&Limits::default(), Wait::Forever).map_err(|error| match error {
-            NotReceived::Fault(fault) => fault.into(),
+            NotReceived::Fault(fault) => (*fault).into(),
             NotReceived::Empty | NotReceived::Closed => RecvError::Closed.into(),
         })
     }
@@ -157,6 +157,7 @@ impl Socket {
     }
 
     /// Encodes and sends. The one way by which values leave.
+    #[inline]
     pub(crate) fn deliver<T: Serialize + ?Sized>(
         &self,
         message: &T,
@@ -192,7 +193,8 @@ impl Socket {
         loop {
             match transport::receive(self.as_fd(), &limits, Wait::Not) {
                 // What cannot be received cannot be thrown away either.
-                Err(NotReceived::Empty | NotReceived::Closed | NotReceived::Fault(Fault::System(_))) => return,
+                Err(NotReceived::Empty | NotReceived::Closed) => return,
+                Err(NotReceived::Fault(fault)) if matches!(*fault, Fault::System(_)) => return,
                 Ok(_) | Err(NotReceived::Fault(_)) => {}
             }
         }

@@ -115,7 +115,7 @@ impl Assembly {
                 let numbers = numbers.split_at(arrival.bytes.clamp(HEADER, PART) - HEADER).0;
                 let here = unfinished.whole.as_slice().get(before..).unwrap_or_default();
                 let payload = Buffer::holding([numbers, here, far.as_slice()]).map_err(|_| no_buffer().into());
-                payload.and_then(|payload| unpack(&ALL, &arrival, header, payload, &mut descriptors, limits)).map_err(NotReceived::from)
+                payload.and_then(|payload| unpack(&ALL, &arrival, header, payload, &mut descriptors, limits))
             }
             Err(error) => Err(error),
         };
@@ -164,11 +164,11 @@ impl Assembly {
     }
 
     /// Takes the message, all of which is here.
-    fn finish(&mut self, limits: &Limits) -> Result<Packet, Fault> {
+    fn finish(&mut self, limits: &Limits) -> Result<Packet, NotReceived> {
         let State::Unfinished(unfinished) = std::mem::take(&mut self.0) else { return Err(ProtocolError::Empty.into()) };
         let Unfinished { mut whole, mut descriptors, .. } = *unfinished;
         let opened = match whole.as_slice().first_chunk() {
-            Some(header) => Header::decode(*header, &[Kind::Message]).map_err(Fault::from),
+            Some(header) => Header::decode(*header, &[Kind::Message]).map_err(NotReceived::from),
             None => Err(ProtocolError::ShortHeader { expected: HEADER, found: whole.len() }.into()),
         };
         whole.skip(HEADER);

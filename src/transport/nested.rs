@@ -60,7 +60,7 @@ fn take_out(connection: BorrowedFd<'_>, count: usize, descriptors: &mut List<Own
             Err(NotReceived::Closed) if descriptors.len() == count => return Ok(()),
             Err(NotReceived::Closed) => return Err(ProtocolError::NestedCount { announced: count, found: descriptors.len() }.into()),
             Err(NotReceived::Empty) => return Err(ProtocolError::NestedOpen.into()),
-            Err(NotReceived::Fault(fault)) => return Err(fault),
+            Err(NotReceived::Fault(fault)) => return Err(*fault),
         };
         let found = part.len();
         descriptors.extend(part.into_vec());
