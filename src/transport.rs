@@ -150,10 +150,8 @@ pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), SystemError> {
     Ok((left, right))
 }
 
-/// Sends one message whole, or nothing of it.
+/// Sends one message whole, or nothing of it. What fits in no packet goes in parts where there is leave to.
 #[inline]
-///
-/// What fits in no packet goes in parts where there is leave to.
 pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet, leave: Option<Leave<'_>>, wait: Wait) -> Result<(), NotSent> {
     send_kind(Kind::Message, socket, packet, leave, wait)
 }

@@ -90,8 +90,8 @@ impl End {
         self.peer.get().and_then(Peer::child)
     }
 
-    /// Tells it that this process has no other descriptor of its socket.
-    pub(crate) fn is_sole(&self) {
+    /// Lets large messages go in parts, because this process has no other descriptor of its socket.
+    pub(crate) fn grant_parts(&self) {
         self.right.grant();
     }
 
@@ -275,7 +275,9 @@ impl End {
             () if !self.is_movable() => Some(EncodeError::NotEmpty),
             () => None,
         };
-        self.right.forgo();
+        if refused.is_none() {
+            self.right.forgo();
+        }
         frame::put_end(self.as_fd(), self.pair, refused, serializer)
     }
 }

@@ -254,7 +254,7 @@ pub enum ProtocolError {
     /// message that it is of is lost.
     #[error("a part of a message at byte {found} of it, where byte {expected} of {total} was to come")]
     Part {
-        /// Bytes of the message that have arrived; 0 where none is arriving.
+        /// Bytes of that message that have arrived; 0 where none of it is arriving.
         expected: u64,
         /// Where the part belongs, by its own words.
         found: u64,

@@ -117,7 +117,7 @@ pub fn inherited<S: Message, R: Message>() -> Result<Channel<S, R>, InheritError
 /// As [`inherited`].
 pub fn inherited_with<S: Message, R: Message>(hello: Hello) -> Result<Channel<S, R>, InheritError> {
     let channel = Channel::try_from(take(CHANNEL)?).map_err(|error| error.source)?;
-    channel.end().is_sole();
+    channel.end().grant_parts();
     channel.meet(&hello).map_err(|error| match error {
         Fault::Hello(error) => error.into(),
         Fault::System(error) => error.into(),
